@@ -1,0 +1,78 @@
+# Needs Python 3.11 or newer with venv, and make. Everything else comes from requirements/dev.txt, hash by hash.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+STAMP := $(VENV)/.installed
+OIDC := tests/interop/oidc
+OIDC_STAMP := $(OIDC)/node_modules/.installed
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench docs lock upgrade install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## the whole story on this machine, in seconds
+	@$(BIN)/cognito-sidecar demo
+
+test: $(STAMP) $(OIDC_STAMP) ## every test, with branch coverage and its floor (ARGS="tests/tokens -k retry" for some)
+	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term)
+
+lint: $(STAMP) ## ruff, formatting, mypy, and whether the generated documents are up to date
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m proxy.cli.reference --check
+	$(BIN)/python -m proxy.config.reference | diff -u docs/reference/configuration.md -
+
+format: $(STAMP) docs ## put code and generated documents in order
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(STAMP) ## write the generated documents
+	$(BIN)/python -m proxy.cli.reference --write
+	$(BIN)/python -m proxy.config.reference > docs/reference/configuration.md
+
+bench: $(STAMP) ## requests a second, latency, CPU and memory on this machine
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping versions that still fit
+	@$(PIP) install --quiet uv
+	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml -o requirements/run.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+
+upgrade: ## the same, with the newest versions
+	@$(MAKE) --no-print-directory lock ARGS=--upgrade
+
+install: $(STAMP) $(OIDC_STAMP) ## only make .venv and what the tests need
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
+	find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The project itself is installed without build isolation and without an index: its build backend is in the lock, so
+# nothing reaches this machine whose hash is not written down.
+$(STAMP): requirements/dev.txt pyproject.toml proxy/version.py
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+# A token endpoint that nobody here wrote, for the tests. Without Node.js those tests are skipped, but not in CI.
+$(OIDC_STAMP): $(OIDC)/package.json $(OIDC)/package-lock.json $(OIDC)/.npmrc
+	@if command -v npm >/dev/null; then \
+		cd $(OIDC) && npm ci --ignore-scripts --loglevel=error && touch node_modules/.installed; \
+	elif [ "$$CI" = true ]; then \
+		echo "npm is missing, and CI skips nothing" >&2; exit 1; \
+	else \
+		echo "npm is missing: the tests against oidc-provider will be skipped"; \
+	fi

@@ -1,0 +1,98 @@
+"""The page at `/`: the sidecar at one glance, for a person. Rendered here, from the view, on each request.
+
+It shows what `/status` shows and never anything secret. Every text in it passes through `html.fill`, which escapes.
+There are no inline styles or scripts, so that the Content-Security-Policy can forbid them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from proxy.admin.card import ROW, card, counts, moment
+from proxy.admin.health import Health, Level, health
+from proxy.admin.html import Html, file, fill, join
+from proxy.admin.view import View
+from proxy.admin.words import amount, duration, iso, one_line
+from proxy.clock import Reading
+
+
+class Headline(NamedTuple):
+    """The verdict on the whole sidecar."""
+
+    level: Level
+    text: str
+
+
+def headline(view: View, verdicts: Mapping[str, Health], required: set[str]) -> Headline:
+    """What stands on top. The worst thing that matters decides: an upstream that is not required cannot make it bad."""
+    failed = [name for name, verdict in verdicts.items() if not verdict.ready and name in required]
+    if view.draining:
+        return Headline("rest", "Shutting down")
+    if not view.started:
+        return Headline("busy", "Starting")
+    if failed:
+        broken = any(verdicts[name].level == "bad" for name in failed)
+        return Headline("bad" if broken else "busy", f"Not ready: {', '.join(failed)}")
+    if any(verdict.level in ("warn", "bad") for verdict in verdicts.values()):
+        return Headline("warn", "Ready, with problems")
+    return Headline("ok", "Ready")
+
+
+def render(view: View, now: Reading) -> bytes:
+    """The whole page, UTF-8."""
+    upstreams = view.upstreams()
+    verdicts = {upstream.name: health(upstream.token, now.wall) for upstream in upstreams}
+    top = headline(view, verdicts, {upstream.name for upstream in upstreams if upstream.required})
+    cards = (card(index, each, verdicts[each.name], now.wall) for index, each in enumerate(upstreams, 1))
+    text = fill(
+        file("page.html"),
+        title=f"{top.text} · cognito-sidecar",
+        level=top.level,
+        headline=top.text,
+        summary=_summary(verdicts),
+        notes=_notes(view),
+        upstreams=join(cards),
+        about=_about(view, now),
+    )
+    return text.encode("utf-8", "replace")
+
+
+def _summary(verdicts: Mapping[str, Health]) -> str:
+    count = len(verdicts)
+    good = sum(verdict.ready for verdict in verdicts.values())
+    match count, good:
+        case 0, _:
+            return "No upstream is being served yet."
+        case 1, _:
+            return f"The upstream is {'ready' if good else 'not ready'}."
+        case 2, 2:
+            return "Both upstreams are ready."
+        case _:
+            return f"{'All' if good == count else f'{good} of'} {count} upstreams are ready."
+
+
+def _notes(view: View) -> Html:
+    """What went wrong with the last reload, a line for each problem."""
+    if view.last_reload_error is None:
+        return Html()
+    lines = [fill("<li>$line</li>\n", line=one_line(line)) for line in view.last_reload_error.splitlines()]
+    return fill(
+        '<div class="note"><p><strong>The last reload failed</strong>, and the running configuration was kept.</p>\n'
+        "<ul>\n$lines</ul></div>\n",
+        lines=join(lines),
+    )
+
+
+def _about(view: View, now: Reading) -> Html:
+    rows: list[tuple[str, object]] = [
+        ("Version", view.version),
+        ("Python", view.python),
+        ("Up", duration(now.monotonic - view.started_at.monotonic)),
+        ("Configuration", view.config_hash),
+        ("Reloads", f"{amount(view.reloads.get('success', 0))} done, {amount(view.reloads.get('failure', 0))} failed"),
+        ("As of", moment(now.wall, (iso(now.wall) or "")[11:19] + " UTC")),
+    ]
+    if unrouted := counts(view.unrouted.errors):
+        rows.append(("Refused before an upstream was chosen", unrouted))
+    return join(fill(ROW, term=term, value=value) for term, value in rows)

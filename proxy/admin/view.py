@@ -1,0 +1,148 @@
+"""What the admin listener can see: the whole door between this room and the rest of the program.
+
+`service.py` builds these from what it holds, when it is asked. Everything here is for reading: nothing
+in it starts, stops or changes anything, and nothing in it is secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from proxy.clock import Reading
+from proxy.stats import TokenStats, UpstreamStats
+
+StateName = Literal["EMPTY", "FRESH", "STALE", "EXPIRED"]
+
+
+class LastError(Protocol):
+    """The last failed call of the token endpoint."""
+
+    @property
+    def reason(self) -> str:
+        """One of `proxy.errors.Reason`."""
+
+    @property
+    def detail(self) -> str:
+        """One sentence for a person, without any credential."""
+
+    @property
+    def at(self) -> float:
+        """Unix time, in seconds."""
+
+
+class TokenStatus(Protocol):
+    """One token source at one moment. Times are Unix times in seconds; None where there is nothing to tell."""
+
+    @property
+    def state(self) -> str:
+        """One of `StateName`."""
+
+    @property
+    def usable(self) -> bool:
+        """A request would be sent with this token, now."""
+
+    @property
+    def at_rest(self) -> bool:
+        """No request came for `idle_after`, so that nothing is renewed until one does."""
+
+    @property
+    def number(self) -> int:
+        """Of the token that is held, counted from 1; 0 before the first."""
+
+    @property
+    def token_id(self) -> str | None: ...
+
+    @property
+    def scopes(self) -> Sequence[str]: ...
+
+    @property
+    def obtained_at(self) -> float | None: ...
+
+    @property
+    def renew_at(self) -> float | None: ...
+
+    @property
+    def expires_at(self) -> float | None: ...
+
+    @property
+    def lifetime(self) -> float | None:
+        """Seconds."""
+
+    @property
+    def secret(self) -> str:
+        """Which of the client's secrets is in use, such as `1 of 2`; never the secret."""
+
+    @property
+    def last_error(self) -> LastError | None: ...
+
+    @property
+    def fetching(self) -> bool:
+        """The token endpoint is being asked right now."""
+
+    @property
+    def consecutive_failures(self) -> int: ...
+
+    @property
+    def next_attempt_at(self) -> float | None:
+        """When the endpoint is asked next; None while it is being asked, and at rest."""
+
+
+class UpstreamView(NamedTuple):
+    """One upstream of the configuration, and what it has come to."""
+
+    name: str
+    listen: str
+    """The listener's address as configured: `127.0.0.1:8080` or `unix:/run/orders.sock`."""
+    local_url: str
+    """What a caller uses: listener and prefix, such as `http://127.0.0.1:8080/api`."""
+    url: str
+    """The upstream's base URL. It holds no credentials (`proxy.config.model.Url` has no place for any)."""
+    required: bool
+    token: TokenStatus
+    token_stats: TokenStats
+    stats: UpstreamStats
+    connections_idle: int
+    connections_busy: int
+
+
+class View(Protocol):
+    """The running sidecar."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def python(self) -> str: ...
+
+    @property
+    def started_at(self) -> Reading:
+        """When the process began to serve: the uptime counts from its monotonic part."""
+
+    @property
+    def config_hash(self) -> str: ...
+
+    @property
+    def started(self) -> bool:
+        """Every data listener is open."""
+
+    @property
+    def draining(self) -> bool: ...
+
+    @property
+    def reloads(self) -> Mapping[str, int]:
+        """How often the configuration was read again, by result: `success`, `failure`."""
+
+    @property
+    def last_reload_error(self) -> str | None:
+        """Why the most recent reload failed; None when it did not."""
+
+    @property
+    def unrouted(self) -> UpstreamStats:
+        """Requests that were refused before an upstream was chosen (`bad_request`, `no_route`, …)."""
+
+    def upstreams(self) -> Sequence[UpstreamView]:
+        """In the order of the configuration."""
+
+    def alive(self) -> bool:
+        """The renewal tasks run. Must not depend on anything remote."""

@@ -1,0 +1,200 @@
+"""The parts that serve one configuration, and the change from one configuration to the next.
+
+Unchanged upstreams keep their token sources, their connections and their counts; whatever may fail (binding a
+listener) comes before anything that the running parts notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+from proxy.admin.view import UpstreamView
+from proxy.clock import Clock
+from proxy.config.model import Address, Config
+from proxy.config.model import Upstream as Settings
+from proxy.forward.guard import make_guard
+from proxy.forward.listener import Listener
+from proxy.forward.routes import Routes
+from proxy.forward.ticker import Ticker
+from proxy.forward.upstream import Upstream
+from proxy.stats import UpstreamStats
+from proxy.tasks import spawn
+from proxy.tokens import Identity, TokenSource, identity, lasting_identity
+
+REQUEST_TICK = 0.1
+"""Seconds; how late a request's deadline may be noticed."""
+CONNECTION_TICK = 1.0
+
+
+class Assembly:
+    """See the module's text."""
+
+    def __init__(self, clock: Clock, random: Random, nobody: UpstreamStats) -> None:
+        self._clock = clock
+        self._random = random
+        self._nobody = nobody
+        self._loop = asyncio.get_running_loop()
+        self._exchanges = Ticker(self._loop, REQUEST_TICK)
+        self._connections = Ticker(self._loop, CONNECTION_TICK)
+        self._stats: dict[str, UpstreamStats] = {}
+        self._sources: dict[str, TokenSource] = {}
+        """By upstream; several may share one."""
+        self._upstreams: dict[str, Upstream] = {}
+        self._listeners: dict[Address, Listener] = {}
+        """By the address as configured."""
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        return list(self._listeners.values())
+
+    def views(self) -> list[UpstreamView]:
+        """What can be told of each upstream, in the order of the configuration."""
+        return [self._view(name, upstream) for name, upstream in self._upstreams.items()]
+
+    def alive(self) -> bool:
+        return all(source.alive() for source in self._sources.values())
+
+    def poll(self) -> None:
+        """Let each source look at the clock: a sleeping machine's timers come late."""
+        for source in {*self._sources.values()}:
+            source.poll()
+
+    async def change_to(self, config: Config) -> None:
+        """Serve another configuration from now on. Raises StartError, and then nothing has changed."""
+        key = config.require_header
+        key_name = key.name.lower().encode() if key is not None else b""
+        sources = self._sources_for(config)
+        upstreams = {
+            name: self._upstream(name, settings, sources[name], key_name) for name, settings in config.upstreams.items()
+        }
+        routes = {
+            address: Routes(upstream for upstream in upstreams.values() if upstream.settings.listen == address)
+            for address in dict.fromkeys(settings.listen for settings in config.upstreams.values())
+        }
+        guards = {address: make_guard(address, config.allow_browsers, key) for address in routes}
+        opened: dict[Address, Listener] = {}
+        try:
+            for address in routes.keys() - self._listeners.keys():
+                opened[address] = Listener(
+                    address,
+                    guard=guards[address],
+                    routes=routes[address],
+                    access=config.log.access,
+                    loop=self._loop,
+                    exchanges=self._exchanges,
+                    connections=self._connections,
+                    nobody=self._nobody,
+                )
+                await opened[address].start()
+        except BaseException:
+            for listener in opened.values():
+                await listener.close()
+            raise
+        # From here on nothing fails.
+        listeners = self._listeners | opened
+        for address in [address for address in listeners if address not in routes]:
+            _ = spawn(_leave(listeners.pop(address)), name="leave an address")
+        for address, listener in listeners.items():
+            listener.routes, listener.guard = routes[address], guards[address]
+            listener.access = config.log.access
+        kept_pools = {upstream.pool for upstream in upstreams.values()}
+        for old in self._upstreams.values():
+            if old.pool not in kept_pools:
+                old.pool.retire()
+        before, self._sources = {*self._sources.values()}, sources
+        self._upstreams = upstreams
+        self._listeners = {address: listeners[address] for address in routes}
+        self._hand_over(before, config)
+
+    def _hand_over(self, before: set[TokenSource], config: Config) -> None:
+        """Start the new sources, tell the old ones of their secrets and settings, close those that nobody uses."""
+        for source, names in self._names().items():
+            if source in before:
+                settings = config.upstreams[names[0]]
+                source.update(settings.auth, names, extra_ca_file=settings.tls.ca_file)
+            else:
+                source.start()
+        for source in before - {*self._sources.values()}:
+            _ = spawn(source.close(), name="close a token source")
+
+    def _sources_for(self, config: Config) -> dict[str, TokenSource]:
+        """A source for each upstream, shared where the token is the same, the present one wherever that is possible.
+
+        First those that are the same in all; then those for whom only the secret has changed, which keep their token.
+        """
+        present = {name: upstream.settings.auth for name, upstream in self._upstreams.items()}
+        free = {identity(auth): self._sources[name] for name, auth in present.items()}
+        wanted: dict[Identity, list[str]] = {}
+        for name, settings in config.upstreams.items():
+            wanted.setdefault(identity(settings.auth), []).append(name)
+        found = {key: free.pop(key) for key in wanted if key in free}
+        lasting = {lasting_identity(auth): free[identity(auth)] for auth in present.values() if identity(auth) in free}
+        for key, names in wanted.items():
+            if key not in found:
+                settings = config.upstreams[names[0]]
+                source = lasting.pop(lasting_identity(settings.auth), None)
+                found[key] = source or self._source(settings, tuple(names))
+        return {name: found[key] for key, names in wanted.items() for name in names}
+
+    def _source(self, settings: Settings, names: tuple[str, ...]) -> TokenSource:
+        return TokenSource(
+            settings.auth, names, extra_ca_file=settings.tls.ca_file, clock=self._clock, draw=self._random.random
+        )
+
+    def _names(self) -> dict[TokenSource, tuple[str, ...]]:
+        """By source, the upstreams that share it, in the order of the configuration."""
+        names: dict[TokenSource, tuple[str, ...]] = {}
+        for name in self._upstreams:
+            source = self._sources[name]
+            names[source] = (*names.get(source, ()), name)
+        return names
+
+    def _upstream(self, name: str, settings: Settings, source: TokenSource, key_name: bytes) -> Upstream:
+        old = self._upstreams.get(name)
+        return Upstream(
+            name,
+            settings,
+            provider=source,
+            stats=self._stats.setdefault(name, UpstreamStats()),
+            key_name=key_name,
+            loop=self._loop,
+            ticker=self._connections,
+            pool=old.pool if old is not None and old.shares_pool_with(settings) else None,
+        )
+
+    def _view(self, name: str, upstream: Upstream) -> UpstreamView:
+        source, settings = self._sources[name], upstream.settings
+        address = self._listeners[settings.listen].address
+        prefix = settings.prefix if settings.prefix != "/" else ""
+        return UpstreamView(
+            name=name,
+            listen=str(settings.listen),
+            local_url=f"{address}{prefix}" if address.unix else f"http://{address}{prefix or '/'}",
+            url=str(settings.url),
+            required=settings.required,
+            token=source.status(),
+            token_stats=source.stats,
+            stats=upstream.stats,
+            connections_idle=upstream.pool.idle,
+            connections_busy=upstream.pool.busy,
+        )
+
+    async def close(self) -> None:
+        """Cut everything."""
+        for listener in self._listeners.values():
+            await listener.close()
+        for upstream in self._upstreams.values():
+            upstream.pool.retire()
+        for source in {*self._sources.values()}:
+            await source.close()
+        self._exchanges.close()
+        self._connections.close()
+
+
+async def _leave(listener: Listener) -> None:
+    """An address that is no longer configured: finish what is under way there."""
+    await listener.stop_accepting()
+    await listener.drained()
+    await listener.close()

@@ -1,0 +1,46 @@
+"""`cognito-sidecar check`: is the configuration right? Starts nothing and calls nobody."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from proxy import config as configuration
+from proxy.cli.command import Command, config_option
+from proxy.cli.finding import config_path
+from proxy.config.model import Upstream
+
+
+@click.command(
+    "check",
+    cls=Command,
+    short_help="Validate the configuration and print every problem.",
+    examples=["cognito-sidecar check --config sidecar.yaml"],
+    exit_codes={
+        0: "The configuration is right; standard output has one line for each upstream.",
+        2: "It is not; standard error has one line for each problem, with the path of its key.",
+    },
+)
+@config_option
+def command(config: str | None) -> None:
+    """Validate the configuration, with the values it names in the environment and in files, and print every problem.
+
+    Starts nothing and calls nobody. For each upstream it prints where callers reach it, where requests go and where
+    the credentials come from, never the credentials.
+    """
+    loaded = configuration.load(config_path(config), environ=os.environ)
+    for name, upstream in loaded.config.upstreams.items():
+        click.echo(describe(name, upstream))
+
+
+def describe(name: str, upstream: Upstream) -> str:
+    """One upstream on one line, without a secret."""
+    auth = upstream.auth
+    secrets = " and ".join(secret.origin for secret in auth.client_secret)
+    # A unix socket's path would run into a prefix of "/" without a meaning.
+    prefix = "" if upstream.listen.unix and upstream.prefix == "/" else upstream.prefix
+    return (
+        f"{name}: {upstream.listen}{prefix} -> {upstream.url}"
+        f" (token from {auth.token_url.origin}, client_id: {auth.client_id.origin}, client_secret: {secrets})"
+    )

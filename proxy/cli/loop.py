@@ -1,0 +1,65 @@
+"""The event loop that commands run on, and signals as something to wait for instead of something that strikes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end, on uvloop where it is installed."""
+    _hold_standard_descriptors()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(work)
+
+
+def _hold_standard_descriptors() -> None:
+    """Put nothing in the place of a standard stream that this process was started without (`cognito-sidecar run >&-`).
+
+    Otherwise the next socket gets its number: log lines would go to some connection, and libuv, which is beneath
+    uvloop, aborts when it closes such a descriptor.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is taken: this one, since those below it are held.
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None  # asyncio's own loop does the same, slower.
+    return uvloop.new_event_loop
+
+
+class Signals:
+    """While entered, the given signals are queued, in order, and `next` waits for one."""
+
+    def __init__(self, *watched: signal.Signals) -> None:
+        self._watched = watched
+        self._arrived: asyncio.Queue[signal.Signals] = asyncio.Queue()
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        for number in self._watched:
+            loop.add_signal_handler(number, self._arrived.put_nowait, number)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for number in self._watched:
+            loop.remove_signal_handler(number)
+
+    async def next(self) -> signal.Signals:
+        return await self._arrived.get()

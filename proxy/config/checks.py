@@ -1,0 +1,148 @@
+"""What no key says alone: clashes, and keys that need or exclude each other. Pure, but for opening the TLS files.
+
+The configuration may be one that was read in part (see `proxy.config.walk`): whatever is BROKEN there has
+had its own problem, is false, and must not cause another one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+
+from proxy.config.model import Address, Config, Headers, Tls, Upstream, Url
+from proxy.config.walk import BROKEN
+
+Say = Callable[[str, str], None]
+"""Takes the path of a key and what is wrong with it."""
+Name = Callable[[str], str]
+"""What a person calls the key at a path."""
+
+_FRAMING = frozenset(("host", "content-length", "transfer-encoding"))
+_HOP = frozenset(("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"))
+"""RFC 9110 §7.6.1, and Expect (§10.1.1): they speak of one connection, which the sidecar frames itself."""
+_PROXY = frozenset(("proxy-authenticate", "proxy-authorization"))
+_OAUTH = ("grant_type", "scope", "client_id", "client_secret")
+_WILDCARDS = ("0.0.0.0", "::")
+
+
+def check(config: Config, say: Say, name: Name) -> None:
+    """Say every problem that shows between keys."""
+    upstreams = list(config.upstreams.items())
+    for key, upstream in upstreams:
+        _check_upstream(f"upstreams.{key}", upstream, say, name)
+    _check_listeners(config, say, name)
+    if config.require_header and _lower(config.require_header.name) in _FRAMING | _HOP:
+        say("require_header.name", "this header belongs to the connection: callers cannot use it for a key")
+    for (first, one), (second, other) in combinations(upstreams, 2):
+        places = {(one.listen, one.prefix), (other.listen, other.prefix)}
+        if len(places) == 1 and BROKEN not in next(iter(places)):
+            say(
+                f"upstreams.{second}.prefix",
+                f"upstreams {first} and {second} have the same listen {one.listen} and prefix {one.prefix}",
+            )
+
+
+def _check_upstream(path: str, upstream: Upstream, say: Say, name: Name) -> None:
+    auth = upstream.auth
+    for key, url in (("url", upstream.url), ("auth.token_url", auth.token_url)):
+        if _is_exposed(url) and upstream.allow_insecure is False:
+            say(
+                f"{path}.{key}",
+                "plain http to a host that is not loopback sends a credential in clear: "
+                f"use https, or set {name(f'{path}.allow_insecure')} to true",
+            )
+    if _lower(auth.header) in _FRAMING | _HOP:
+        say(f"{path}.auth.header", "this header belongs to the connection and cannot carry a token")
+    _check_headers(f"{path}.headers", upstream.headers, _lower(auth.header), say)
+    for param in auth.extra_params or ():
+        if param in _OAUTH:
+            say(f"{path}.auth.extra_params.{param}", "this form field is set by the keys of auth, not here")
+    if BROKEN not in (auth.refresh_at, auth.refresh_jitter) and auth.refresh_jitter >= auth.refresh_at:
+        say(f"{path}.auth.refresh_jitter", "expected less than refresh_at, or tokens are renewed without a pause")
+    for key, tls in (("auth.tls", auth.tls), ("tls", upstream.tls)):
+        if tls is not BROKEN:
+            _check_tls(f"{path}.{key}", tls, say)
+
+
+def _is_exposed(url: Url) -> bool:
+    return url.scheme == "http" and not url.is_loopback
+
+
+def _lower(text: str) -> str:
+    return "" if text is BROKEN else text.lower()
+
+
+def _check_headers(path: str, headers: Headers, auth_header: str, say: Say) -> None:
+    seen: set[str] = set()
+    for header in headers.set or ():
+        lower = header.lower()
+        if lower in _FRAMING | _HOP | _PROXY:
+            say(f"{path}.set.{header}", "this header belongs to the connection and cannot be set")
+        elif lower == auth_header:
+            say(f"{path}.set.{header}", "this header carries the token (auth.header) and cannot be set")
+        elif lower in seen:
+            say(f"{path}.set.{header}", "this header is set twice (names of headers know no case)")
+        seen.add(lower)
+    for index, header in enumerate(headers.remove):
+        if header.lower() in _FRAMING:
+            say(f"{path}.remove[{index}]", "this header belongs to the connection and cannot be removed")
+
+
+def _check_tls(path: str, tls: Tls, say: Say) -> None:
+    """Say which certificate file cannot be used, now and not at the first connection."""
+    if tls.key_file and tls.cert_file is None:
+        say(f"{path}.key_file", "needs cert_file, the key's certificate")
+    # One half at a time, so that a bad ca_file does not hide a bad cert_file.
+    if tls.ca_file:
+        _try_tls(path, Tls(ca_file=tls.ca_file), say)
+    if tls.cert_file and tls.key_file is not BROKEN:
+        _try_tls(path, Tls(cert_file=tls.cert_file, key_file=tls.key_file), say)
+
+
+def _try_tls(path: str, tls: Tls, say: Say) -> None:
+    from proxy.tls import TlsFileError, client_context  # noqa: PLC0415 - loads OpenSSL, for these few configurations
+
+    try:
+        client_context(tls, replace_trust=True)
+    except TlsFileError as error:
+        say(f"{path}.{error.key}", error.problems[0].partition(": ")[2])
+
+
+def _listeners(config: Config) -> Iterator[tuple[str, Address]]:
+    """Each listen address, once, by the path of the key where it comes first."""
+    seen = set()
+    for key, upstream in config.upstreams.items():
+        if upstream.listen is not BROKEN and upstream.listen not in seen:
+            seen.add(upstream.listen)
+            yield f"upstreams.{key}.listen", upstream.listen
+
+
+def _check_listeners(config: Config, say: Say, name: Name) -> None:
+    data = list(_listeners(config))
+    for key, upstream in config.upstreams.items():
+        listen = upstream.listen
+        if listen is not BROKEN and not listen.is_loopback and config.allow_remote_clients is False:
+            say(
+                f"upstreams.{key}.listen",
+                f"{listen} is not loopback, and whoever reaches it can use the credential: "
+                f"listen on 127.0.0.1, or set {name('allow_remote_clients')} to true",
+            )
+    for (first, one), (second, other) in combinations(data, 2):
+        if _overlap(one, other):
+            say(second, f"{other} and {one} ({name(first)}) are one address in two spellings: use the same one")
+    admin = config.admin.listen
+    for path, listen in data:
+        if _overlap(admin, listen) or (admin == listen and (listen.port or listen.unix)):
+            say("admin.listen", f"{admin} is taken: {name(path)} is {listen}")
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    """Whether two different addresses cannot both be listened on, because one contains the other."""
+    if BROKEN in (one, other) or one == other or one.unix or other.unix or one.port != other.port or one.port == 0:
+        return False
+    hosts = {one.host, other.host}
+    if "localhost" in hosts:
+        return bool(hosts & {"127.0.0.1", "::1", *_WILDCARDS})
+    # A wildcard of IPv6 takes IPv4 along only where the socket is told so, which asyncio never does.
+    families = {":" in host for host in hosts}
+    return bool(hosts & set(_WILDCARDS)) and len(families) == 1

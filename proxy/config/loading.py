@@ -1,0 +1,129 @@
+"""From a file, or from a command's flags, to a configuration that may be served, or to every problem in it.
+
+This is the only way in which a `Config` comes about. Nothing is started, resolved or connected here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from proxy.config.checks import check
+from proxy.config.model import Config, Loaded, Upstream
+from proxy.config.scalars import InvalidError
+from proxy.config.values import Sources, read_bytes
+from proxy.config.walk import Walk
+from proxy.errors import ConfigError
+
+SECRET = "COGNITO_SIDECAR_CLIENT_SECRET"  # noqa: S105 - the name of a variable
+"""Where `run` takes the secret from when there is no file: a flag would show it in the list of processes."""
+
+DEFAULT_LISTEN = "127.0.0.1:8080"
+
+_FLAGS = {
+    "upstreams.default.url": "--upstream",
+    "upstreams.default.listen": "--listen",
+    "upstreams.default.auth.token_url": "--token-url",
+    "upstreams.default.auth.client_id": "--client-id",
+    "upstreams.default.auth.client_secret": SECRET,
+    "admin.listen": "--admin",
+    "allow_remote_clients": "allow_remote_clients in a configuration file",
+    "upstreams.default.allow_insecure": "allow_insecure in a configuration file",
+}
+
+
+def load(path: str, *, environ: Mapping[str, str]) -> Loaded:
+    """Read and check the configuration file at `path`, and all values that it takes from elsewhere.
+
+    Raises ConfigError with all problems, one line each; its `files` are what to watch for a change for the better.
+    """
+    try:
+        here = os.path.abspath(path)
+    except OSError:
+        raise ConfigError([f"{path}: cannot be read: the working directory is gone"]) from None
+    sources = Sources(environ, os.path.dirname(here))
+    sources.file(here)
+    try:
+        content = read_bytes(here)
+        sources.note(content)
+        raw = _parse(content)
+    except InvalidError as error:
+        raise ConfigError([f"{path}: {error}"], sources.files) from None
+    return _loaded(raw, sources, lambda key: key)
+
+
+def _parse(content: bytes) -> dict[Any, Any]:
+    # Not at the top: `run` without a file, and everything that only reads the model, have no use for YAML.
+    from proxy.config.yamlfile import parse  # noqa: PLC0415
+
+    raw = parse(content)
+    if raw is None:
+        raise InvalidError("the file is empty")
+    if not isinstance(raw, dict):
+        raise InvalidError("expected a mapping with the key upstreams at the top of the file")
+    return raw
+
+
+def from_flags(
+    upstream: str | None,
+    token_url: str | None,
+    client_id: str | None,
+    scopes: Sequence[str] = (),
+    listen: str | None = None,
+    admin: str | None = None,
+    *,
+    environ: Mapping[str, str],
+) -> Loaded:
+    """The configuration of one upstream, called `default`, without a file. Raises ConfigError that names the flags."""
+    auth = {
+        "token_url": token_url,
+        "client_id": client_id,
+        "client_secret": {"env": SECRET},
+        "scopes": list(scopes),
+    }
+    raw: dict[str, Any] = {
+        "upstreams": {
+            "default": {
+                "listen": DEFAULT_LISTEN if listen is None else listen,
+                "url": upstream,
+                "auth": {key: value for key, value in auth.items() if value is not None},
+            }
+        }
+    }
+    if upstream is None:
+        del raw["upstreams"]["default"]["url"]
+    if admin is not None:
+        raw["admin"] = {"listen": admin}
+    sources = Sources(environ, "/")
+    sources.note(repr(raw).encode("utf-8", "surrogatepass"))
+    return _loaded(raw, sources, _flag)
+
+
+def _flag(path: str) -> str:
+    return "--scope" if path.startswith("upstreams.default.auth.scopes") else _FLAGS.get(path, path)
+
+
+def _loaded(raw: dict[Any, Any], sources: Sources, name: Callable[[str], str]) -> Loaded:
+    walk = Walk(sources, name)
+    config = walk.config(raw)
+    check(config, walk.say, name)
+    if walk.problems:
+        raise ConfigError(walk.problems, sources.files)
+    _note_certificates(config, sources)
+    return Loaded(config, sources.hash, sources.files)
+
+
+def _note_certificates(config: Config, sources: Sources) -> None:
+    """Count certificate files into the hash: a renewed certificate is another configuration."""
+    for path in (path for upstream in config.upstreams.values() for path in certificate_files(upstream)):
+        try:
+            sources.note(read_bytes(path))
+        except InvalidError:  # OpenSSL could read it, so it is very large, or was taken away just now
+            sources.note(b"")
+
+
+def certificate_files(upstream: Upstream) -> tuple[str, ...]:
+    """The TLS files that an upstream and its token endpoint use, by absolute path."""
+    both = (upstream.tls, upstream.auth.tls)
+    return tuple(path for tls in both for path in (tls.ca_file, tls.cert_file, tls.key_file) if path)

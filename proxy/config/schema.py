@@ -1,0 +1,131 @@
+"""The JSON Schema of the configuration file, read off the model: for editors, and for CI of those who write one.
+
+It says what can be said of one key at a time. What lies between keys (clashes, plain http) only `load` knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.config.model import Address, Config, Duration, Mapping, Size, Url
+from proxy.config.scalars import DURATION_PATTERN, SIZE_PATTERN
+from proxy.config.shapes import Shape, fields, shape
+from proxy.config.written import written
+
+Schema = dict[str, Any]
+
+_SOURCE: Schema = {
+    "description": "where a value comes from instead of this file",
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {
+                "env": {"type": "string", "minLength": 1, "description": "the name of an environment variable"}
+            },
+            "required": ["env"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {
+                "file": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "the path of a file with the value; one trailing newline is taken off",
+                }
+            },
+            "required": ["file"],
+            "additionalProperties": False,
+        },
+    ],
+}
+_RULE_PATTERNS = {"prefix": "^/", "path_pattern": "^/", "host_name": "^[^/*]+$", "host_pattern": "^([*]|[^/*]+)$"}
+
+
+def json_schema() -> Schema:
+    """The schema, JSON Schema 2020-12, of the file as it is written: durations and sizes as text, sources as such."""
+    definitions: Schema = {"source": _SOURCE}
+    root = _mapping(Config, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cognito-sidecar configuration",
+        **root,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _mapping(kind: type[Mapping], definitions: Schema) -> Schema:
+    keys = fields(kind)
+    properties = {}
+    for name, field in keys.items():
+        form = shape(field.type)
+        properties[name] = {"description": field.description, **_of(form, definitions)}
+        if not field.required:
+            properties[name]["default"] = {} if isinstance(field.default, Mapping) else written(field.default)
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    if required := [name for name, field in keys.items() if field.required]:
+        schema["required"] = required
+    return schema
+
+
+def _of(form: Shape, definitions: Schema) -> Schema:
+    schema = _bare(form, definitions)
+    return {"anyOf": [schema, {"type": "null"}]} if form.optional else schema
+
+
+def _bare(form: Shape, definitions: Schema) -> Schema:
+    meta = form.meta
+    match form.kind:
+        case "mapping":
+            name = form.base.__name__
+            if name not in definitions:
+                definitions[name] = _mapping(form.base, definitions)
+            return {"$ref": f"#/$defs/{name}"}
+        case "table":
+            keys, items = _of(shape(form.key), definitions), _of(shape(form.base), definitions)
+            table = {"type": "object", "propertyNames": keys, "additionalProperties": items}
+            return table | _given(minProperties=meta.min_length, maxProperties=meta.max_length)
+        case "list":
+            items = _of(shape(form.base), definitions)
+            array = {"type": "array", "items": items} | _given(minItems=meta.min_length, maxItems=meta.max_length)
+            # One value needs no list around it, where the list holds values from anywhere.
+            return {"anyOf": [items, array]} if "oneOf" in items else array
+        case "special":
+            return _special(form)
+        case "choice":
+            return {"enum": list(form.choices)}
+        case "flag":
+            return {"type": "boolean"}
+        case "text":
+            pattern = meta.pattern or _RULE_PATTERNS.get(form.rule)
+            least = meta.min_length or (1 if form.rule == "file" else None)
+            return {"type": "string"} | _given(pattern=pattern, minLength=least)
+        case _:
+            bounds = _given(minimum=meta.ge, exclusiveMinimum=meta.gt, maximum=meta.le, exclusiveMaximum=meta.lt)
+            return {"type": form.kind} | bounds
+
+
+def _special(form: Shape) -> Schema:
+    if form.base is Duration:
+        if form.meta.gt is None:
+            return _either({"type": "number", "minimum": 0}, {"type": "string", "pattern": DURATION_PATTERN})
+        positive = f"^(?=.*[1-9]){DURATION_PATTERN[1:]}"
+        return _either({"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": positive})
+    if form.base is Size:
+        return _either({"type": "integer", "minimum": 0}, {"type": "string", "pattern": SIZE_PATTERN})
+    if form.base is Address:
+        return {"type": "string", "pattern": "^(unix:/.+|.+:[0-9]{1,5})$"}
+    literal: Schema = {"type": "string"}
+    if form.base is Url:
+        literal["pattern"] = "^[Hh][Tt][Tt][Pp][Ss]?://[^/]"
+    elif form.rule != "header_value":
+        literal["minLength"] = 1
+    return {"oneOf": [literal, {"$ref": "#/$defs/source"}]}
+
+
+def _either(*schemas: Schema) -> Schema:
+    return {"anyOf": list(schemas)}
+
+
+def _given(**keywords: Any) -> Schema:
+    return {name: value for name, value in keywords.items() if value is not None}

@@ -1,0 +1,118 @@
+"""Where values come from: literal text, the environment, files. It reads them, and remembers what it read.
+
+No message of this module holds the text of a value; it names the variable or the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+
+from proxy.config.model import Value
+from proxy.config.scalars import InvalidError
+from proxy.config.words import got, key_name, suggest
+
+MAX_FILE = 1 << 20
+"""Bytes of a configuration or secret file. More is a mistake, such as a log file or /dev/zero."""
+
+A_VALUE = "a string, {env: NAME} or {file: PATH}"
+_KINDS = ("env", "file")
+_VARIABLE = "[A-Za-z_][A-Za-z0-9_.-]{0,127}"
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a small file. Raises InvalidError with the reason in words; the caller names the file."""
+    try:
+        # Opening a FIFO that nobody writes to would wait for ever without O_NONBLOCK.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                os.set_blocking(file.fileno(), True)
+            content = file.read(MAX_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise InvalidError(f"cannot be read: {reason(error)}") from None
+    if len(content) > MAX_FILE:
+        raise InvalidError("cannot be read: it is larger than 1 MiB")
+    return content
+
+
+def reason(error: Exception) -> str:
+    """The operating system's words for what failed, without path and number."""
+    strerror = getattr(error, "strerror", None)
+    return strerror[0].lower() + strerror[1:] if isinstance(strerror, str) and strerror else "not a valid path"
+
+
+class Sources:
+    """Reads values, and keeps account of the files and of all content for `Loaded.files` and `Loaded.hash`."""
+
+    def __init__(self, environ: Mapping[str, str], base: str) -> None:
+        self._environ = environ
+        self._base = base
+        """The directory that relative paths are relative to."""
+        self._digest = hashlib.sha256()
+        self._files: dict[str, None] = {}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(self._files)
+
+    @property
+    def hash(self) -> str:
+        """The first 12 hex digits of a SHA-256 over everything that was read so far, in order."""
+        return self._digest.hexdigest()[:12]
+
+    def file(self, path: str) -> str:
+        """Note that the configuration depends on a file, and return its absolute path. The file need not exist."""
+        full = os.path.abspath(os.path.join(self._base, path))
+        self._files[full] = None
+        return full
+
+    def note(self, content: bytes) -> None:
+        """Count content into the hash. Its length goes first, so that two values cannot pass for one."""
+        self._digest.update(len(content).to_bytes(8, "big") + content)
+
+    def read(self, raw: object) -> Value:
+        """The value that `raw` (text, or a mapping that names one source) stands for. Raises InvalidError."""
+        value = self._read(raw)
+        self.note(value.reveal().encode("utf-8", "surrogatepass"))
+        return value
+
+    def _read(self, raw: object) -> Value:
+        if isinstance(raw, str):
+            return Value(raw)
+        if not isinstance(raw, dict):
+            raise InvalidError(f"expected {A_VALUE}, got {got(raw, quote=True)}")
+        if "secrets_manager" in raw:
+            raise InvalidError("secrets_manager is not supported by this version; use env or file")
+        for key in raw:
+            if key not in _KINDS:
+                raise InvalidError(f"unknown key {key_name(key)}{suggest(key, _KINDS)}; a value has env or file")
+        if len(raw) != 1:
+            raise InvalidError("expected one of the keys env and file, got " + ("both" if raw else "neither"))
+        [(kind, name)] = raw.items()
+        if not isinstance(name, str) or not name:
+            what = "environment variable" if kind == "env" else "file"
+            raise InvalidError(f"{kind}: expected the name of a{'n' * (kind == 'env')} {what}")
+        return self._from_environ(name) if kind == "env" else self._from_file(name)
+
+    def _from_environ(self, name: str) -> Value:
+        if not re.fullmatch(_VARIABLE, name):
+            raise InvalidError("env: expected the plain name of an environment variable, such as CLIENT_ID")
+        text = self._environ.get(name)
+        if text is None:
+            raise InvalidError(f"environment variable {name} is not set")
+        return Value(text, f"env {name}")
+
+    def _from_file(self, name: str) -> Value:
+        path = self.file(name)
+        try:
+            text = read_bytes(path).decode("utf-8-sig")
+        except InvalidError as error:
+            raise InvalidError(f"file {path} {error}") from None
+        except UnicodeDecodeError:
+            raise InvalidError(f"file {path} is not UTF-8 text") from None
+        # Editors and `echo` end a file with a line break that is no part of the secret.
+        text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+        return Value(text, f"file {path}")

@@ -1,0 +1,344 @@
+"""One connection to an upstream: an HTTP/1.1 client's side of RFC 9112, one exchange at a time.
+
+States: idle (no exchange; any byte that arrives then is the end of it), head (waiting for a response head),
+body (passing a response body on), tunnel (after a 101, bytes both ways), closed. A connection never serves a
+second exchange after anything that was not clean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import Protocol, cast
+
+from proxy.forward.body import Body, Piece, response_body
+from proxy.forward.http1 import HEAD_LIMIT, BadMessage, ResponseHead, find_head_end, parse_response_head
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+    TUNNEL = "tunnel"
+    CLOSED = "closed"
+
+
+class ResponseSink(Protocol):
+    """The exchange that a connection works for."""
+
+    def interim_head(self, head: ResponseHead) -> None:
+        """A 1xx other than 100 and 101 has arrived."""
+
+    def final_head(self, head: ResponseHead) -> None:
+        """The final head has arrived. The body waits until `read_body` is called."""
+
+    def switched(self, head: ResponseHead) -> None:
+        """A 101 has arrived: from now on all bytes are the tunnel's."""
+
+    def response_pieces(self, pieces: list[Piece]) -> None:
+        """Content, or the tunnel's bytes, as they arrive."""
+
+    def response_end(self) -> None:
+        """The response is whole (the connection has gone back to its owner already), or the tunnel's peer has ended."""
+
+    def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
+        """The response cannot be finished. `began`: bytes of it had arrived; `broken`: they were no acceptable HTTP."""
+
+    def upstream_slow(self) -> None:
+        """Stop sending the request body for now."""
+
+    def upstream_ready(self) -> None:
+        """Go on sending the request body."""
+
+
+class Owner(Protocol):
+    """Whoever keeps connections between exchanges."""
+
+    def release(self, connection: UpstreamConnection) -> None: ...
+
+    def lost(self, connection: UpstreamConnection) -> None: ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """See the module's text. Made by `proxy.forward.connector`, kept by `proxy.forward.pool`."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+        self._sink: ResponseSink | None = None
+        self._state = State.IDLE
+        self._held = b""
+        """Bytes that wait: the beginning of a head, or a body that nobody reads yet."""
+        self._body: Body | None = None
+        self._method = b""
+        self._clean = True
+        self._reading = True
+        self._answered = False
+        """Bytes have come since the present request was sent."""
+        self._ended: bool | None = None
+        """The connection was lost while the body waited; whether it ended cleanly."""
+        self.exchanges = 0
+        """How many it has been used for, the present one included."""
+        self.request_sent = False
+        """The present request is written whole; only then may the connection be used again."""
+        self.idle_since = 0.0
+        self.body_wanted = False
+
+    def __repr__(self) -> str:
+        return f"<upstream connection {self._state.value} #{self.exchanges}>"
+
+    @property
+    def usable(self) -> bool:
+        """It may serve another exchange."""
+        return self._state is State.IDLE and self._clean
+
+    # What an exchange calls.
+
+    def begin(self, sink: ResponseSink, method: bytes, head: bytes) -> None:
+        """Send a request's head and wait for the answer to it."""
+        self._sink = sink
+        self._method = method
+        self._state = State.HEAD
+        self._body = None
+        self.body_wanted = False
+        self.request_sent = False
+        self._answered = False
+        self.exchanges += 1
+        self.write(head)
+
+    def serve(self, sink: ResponseSink) -> None:
+        """Something else takes the exchange's place: a tunnel."""
+        self._sink = sink
+
+    def write(self, data: Piece) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def write_eof(self) -> None:
+        """End this side of a tunnel; over TLS that cannot be said without ending the other."""
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def read_body(self) -> None:
+        """Pass the response body on from now on; what has arrived already comes before this returns."""
+        self.body_wanted = True
+        held, self._held = self._held, b""
+        self.resume_reading()
+        body = self._body
+        if body is not None and body.done:
+            self._finish(held)
+        elif held:
+            self._body_bytes(held)
+        if self._ended is not None and self._sink is not None:
+            self._end_of_input(clean=self._ended)
+
+    def pause_reading(self) -> None:
+        """Back-pressure: the caller does not take the response as fast as it comes."""
+        if self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reading and self._transport is not None:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def close_when_sent(self) -> None:
+        """End a tunnel whose both halves have ended; the sink hears of it as of any other end."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def discard(self) -> None:
+        """The exchange does not want the rest of this response: keep the connection if that is all here, else close."""
+        self._sink = None
+        held, self._held = self._held, b""
+        body = self._body
+        unread = False
+        try:
+            if body is not None and held:
+                if body.done:
+                    unread = True
+                else:
+                    body.feed(held)
+        except BadMessage:
+            body = None
+        if body is not None and body.done and not body.rest and not unread and self._reusable():
+            self._free()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close now. Nothing more reaches the exchange."""
+        self._sink = None
+        if self._state is not State.CLOSED:
+            self._state = State.CLOSED
+            if self._transport is not None:
+                self._transport.abort()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from it
+
+    def data_received(self, data: bytes) -> None:
+        self._answered = True
+        match self._state:
+            case State.BODY:
+                if self.body_wanted:
+                    self._body_bytes(data)
+                else:
+                    self._hold(data)
+            case State.HEAD:
+                self._head_bytes(self._held + data if self._held else data)
+            case State.TUNNEL:
+                if self._sink is not None:
+                    self._sink.response_pieces([data])
+            case State.IDLE:
+                # Nothing was asked: whatever this is, the next response must not begin with it.
+                self._clean = False
+                self.close()
+            case State.CLOSED:
+                pass
+
+    def eof_received(self) -> bool:
+        self._clean = False  # It closes in the next turn of the loop; until then nobody may take it for idle.
+        if self._state is not State.TUNNEL or self._sink is None:
+            return False
+        self._sink.response_end()
+        # A transport that cannot close one half alone (TLS) closes now.
+        return self._transport is not None and self._transport.can_write_eof()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._state is State.BODY and not self.body_wanted and self._sink is not None:
+            self._ended = error is None  # What has arrived may be the whole body: that shows when it is read.
+        elif self._sink is not None:
+            self._end_of_input(clean=error is None)
+        else:
+            self._state = State.CLOSED
+        self._clean = False
+        self._transport = None
+        self._owner.lost(self)
+
+    def _end_of_input(self, *, clean: bool) -> None:
+        """Nothing more comes from the upstream while an exchange depends on it."""
+        state, self._state = self._state, State.CLOSED
+        sink, self._sink = self._sink, None
+        body = self._body
+        if sink is None:
+            return
+        if state is State.TUNNEL:
+            sink.upstream_failed("the tunnel was closed", began=True, broken=False)
+        elif state is State.BODY and body is not None and clean and body.ended():
+            sink.response_end()
+        else:
+            sink.upstream_failed("the upstream closed the connection", began=self._answered, broken=False)
+
+    def pause_writing(self) -> None:
+        if self._sink is not None:
+            self._sink.upstream_slow()
+
+    def resume_writing(self) -> None:
+        if self._sink is not None:
+            self._sink.upstream_ready()
+
+    # The response, as it arrives.
+
+    def _head_bytes(self, data: bytes) -> None:
+        """Read heads: any number of interim ones, then the final one."""
+        while self._state is State.HEAD:
+            try:
+                end = find_head_end(data)
+                if (end or len(data)) > HEAD_LIMIT:
+                    raise BadMessage("the response head is larger than 64 KiB")
+                if not end:
+                    self._held = data
+                    return
+                head = parse_response_head(data[:end])
+            except BadMessage as error:
+                self._fail(str(error), broken=True)
+                return
+            data = data[end:]
+            if head.status >= 200:
+                self._final(head, data)
+                return
+            if head.status == 101:
+                self._switch(head, data)
+                return
+            if head.status != 100 and self._sink is not None:
+                # A 100 is the answer to an Expect that this side never sent.
+                self._sink.interim_head(head)
+            if not data:
+                self._held = b""
+                return
+
+    def _final(self, head: ResponseHead, data: bytes) -> None:
+        self._state = State.BODY
+        self._body = response_body(head, self._method)
+        self._clean = head.minor == 1 and b"close" not in head.connection
+        self._held = data
+        if self._sink is not None:
+            self._sink.final_head(head)
+
+    def _switch(self, head: ResponseHead, data: bytes) -> None:
+        self._clean = False
+        self._held = b""
+        if self._sink is None:
+            return
+        self._state = State.TUNNEL
+        sink = self._sink
+        sink.switched(head)
+        if data and self._sink is sink:
+            sink.response_pieces([data])
+
+    def _body_bytes(self, data: bytes) -> None:
+        body = self._body
+        if body is None:
+            return
+        try:
+            pieces = body.feed(data)
+        except BadMessage as error:
+            self._fail(str(error), broken=True)
+            return
+        if pieces and self._sink is not None:
+            self._sink.response_pieces(pieces)
+        if body.done:
+            self._finish(body.rest)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what arrives before the body is wanted; a little, then make the upstream wait."""
+        self._held += data
+        if len(self._held) > HEAD_LIMIT:
+            self.pause_reading()
+
+    def _finish(self, rest: bytes) -> None:
+        """The response is whole: free the connection first, so that the caller's next request may find it."""
+        sink, self._sink = self._sink, None
+        if self._state is State.CLOSED:
+            return
+        if not rest and self._reusable():
+            self._free()
+        else:
+            self.close()
+        if sink is not None:
+            sink.response_end()
+
+    def _reusable(self) -> bool:
+        """Nothing of this exchange is left on the connection, in either direction."""
+        unsent = self._transport is None or self._transport.get_write_buffer_size()
+        return self._clean and self.request_sent and not unsent
+
+    def _free(self) -> None:
+        self._state = State.IDLE
+        self._body = None
+        # A slow caller's pause must not outlive its exchange: an idle connection that is not read notices nothing.
+        self.resume_reading()
+        self._owner.release(self)
+
+    def _fail(self, reason: str, *, broken: bool) -> None:
+        sink = self._sink
+        began = self._state is State.BODY
+        self.close()
+        if sink is not None:
+            sink.upstream_failed(reason, began=began, broken=broken)

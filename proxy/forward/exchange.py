@@ -1,0 +1,425 @@
+"""One request and its answer, from the head to the last byte.
+
+Phases: TOKEN (waits for one), CONNECTION (waits for one), ASKED (the request goes out, no final head yet),
+HELD (the upstream said 401; its answer waits while the token is renewed), ANSWERING (the head is passed on,
+the body follows), DONE. After a 101 a tunnel takes over. Nothing is awaited on the usual way: each step is a
+call from a socket's callback. Only waiting for a token, or for its renewal, is a task; it ends with the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from proxy.clock import stopwatch
+from proxy.errors import KINDS, Refusal, TokenUnavailable
+from proxy.forward.admission import Admission
+from proxy.forward.answers import answer
+from proxy.forward.body import Piece
+from proxy.forward.connection import UpstreamConnection
+from proxy.forward.door import Caller
+from proxy.forward.fields import ResponseShape, request_head, response_head
+from proxy.forward.http1 import RequestHead, ResponseHead
+from proxy.forward.record import CALLER_GONE, Record
+from proxy.forward.tunnel import Tunnel
+from proxy.forward.upload import Upload
+from proxy.tasks import spawn
+from proxy.tokens.interface import AccessToken
+
+if TYPE_CHECKING:
+    from proxy.forward.listener import Listener
+
+REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
+"""Methods that may be sent again on a new connection (RFC 9110 §9.2.2)."""
+_JOINED: Final = 64 * 1024
+"""Up to so many bytes are joined into one write."""
+_INTERIM: Final = ResponseShape(chunked=False, close=False)
+
+
+class Phase(Enum):
+    """How far an exchange has come."""
+
+    TOKEN = "waiting for a token"  # noqa: S105  (a phase, not a password)
+    CONNECTION = "waiting for a connection"
+    ASKED = "asked"
+    HELD = "held"
+    ANSWERING = "answering"
+    DONE = "done"
+
+
+class Exchange:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        listener: Listener,
+        head: RequestHead,
+        admission: Admission,
+        record: Record,
+        *,
+        bodiless: bool,
+    ) -> None:
+        upstream = admission.upstream
+        self._caller = caller
+        self._listener = listener
+        self._now = listener.loop.time
+        self._head = head
+        self._admission = admission
+        self._upstream = upstream
+        self._record = record
+        self._phase = Phase.TOKEN
+        self._keep = head.keeps_connection
+        self._upload = Upload(chunked=head.length is None, done=bodiless, keep_limit=upstream.settings.replay_limit)
+        self._upload_blocked = False
+        # The attempt under way.
+        self._token: AccessToken
+        self._connection: UpstreamConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._replayed = False
+        self._replaced = False
+        # The answer.
+        self._tunnel: Tunnel | None = None
+        self._status = 0
+        self._out = b""
+        """A head that waits for the first bytes of its body, to leave with them."""
+        self._chunked = False
+        self._only_reset_shows = False
+        """The answer's end is the connection's end, so a cut must look different."""
+        self.deadline = float("inf")
+
+    def __repr__(self) -> str:
+        return f"<exchange {self._phase.value}>"
+
+    # The beginning: a token, a connection.
+
+    def start(self) -> None:
+        """Go as far as is possible without waiting."""
+        self._listener.exchanges.watch(self)
+        self._take_token()
+
+    def _take_token(self) -> None:
+        token = self._upstream.provider.current()
+        if token is None:
+            self._phase = Phase.TOKEN
+            self.deadline = float("inf")
+            self._task = spawn(self._wait_for_token(), name="wait for a token")
+        else:
+            self._token = token
+            self._take_connection()
+
+    async def _wait_for_token(self) -> None:
+        try:
+            self._token = await self._upstream.provider.wait(self._upstream.settings.auth.wait)
+        except TokenUnavailable as error:
+            self._refuse(Refusal("token_unavailable", error.detail, retry_after=error.retry_after))
+        else:
+            self._take_connection()
+
+    def _take_connection(self, *, fresh: bool = False) -> None:
+        connection = None if fresh else self._upstream.pool.take()
+        if connection is not None:
+            self._ask(connection)
+            return
+        self._phase = Phase.CONNECTION
+        self.deadline = self._now() + self._upstream.settings.timeouts.connect
+        self._upstream.pool.wait(self, fresh=fresh)
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """The pool has a connection for this request."""
+        token = self._upstream.provider.current()
+        if token is None:  # It expired while the request waited here.
+            # Later, not from here: the next in the queue would do the same, and so on, each inside the last one's call.
+            self._listener.loop.call_soon(self._upstream.pool.release, connection)
+            self._take_token()
+            return
+        self._token = token
+        self._ask(connection)
+
+    def not_connected(self, refusal: Refusal) -> None:
+        """No connection can be made."""
+        self._refuse(refusal)
+
+    # The request goes out.
+
+    def _ask(self, connection: UpstreamConnection) -> None:
+        upstream, upload = self._upstream, self._upload
+        self._phase = Phase.ASKED
+        self._connection = connection
+        self._upload_blocked = False
+        self.deadline = self._now() + upstream.idle_seconds
+        websocket = self._admission.websocket
+        auth_line = upstream.auth_line(self._token)
+        head = request_head(self._head, self._admission.target, upstream.request_rules, auth_line, websocket)
+        connection.begin(self, self._head.method, head)
+        upload.send_kept(connection)
+        if upload.done:
+            self._request_sent()
+        elif not self._upload_blocked:
+            self._caller.read_body()
+
+    def _request_sent(self) -> None:
+        if self._connection is not None:
+            self._upload.send_end(self._connection)
+            if self._phase is Phase.ASKED:
+                self.deadline = self._now() + self._upstream.response_seconds
+
+    def body_pieces(self, pieces: list[Piece]) -> None:
+        self._upload.take(pieces)
+        limit = self._upstream.settings.max_body
+        if limit and self._upload.size > limit:
+            self._fail(Refusal("body_too_large", f"the body is larger than max_body, {int(limit)} bytes"))
+        elif self._connection is not None:
+            self._upload.send(self._connection, pieces)
+            self.deadline = self._now() + self._upstream.idle_seconds
+
+    def body_end(self) -> None:
+        self._upload.done = True
+        self._request_sent()
+
+    def body_malformed(self, why: str) -> None:
+        self._fail(Refusal("bad_request", why))
+
+    # The answer comes in.
+
+    def interim_head(self, head: ResponseHead) -> None:
+        if self._head.minor == 1:  # HTTP/1.0 knows no interim answers (RFC 9110 §15.2).
+            self._caller.write(response_head(head, _INTERIM, self._to_local))
+
+    def final_head(self, head: ResponseHead) -> None:
+        if head.status != 401:
+            self._token_accepted()
+        elif self._upstream.settings.retry_on_401 and self._upload.repeatable and not self._replayed:
+            self._phase = Phase.HELD
+            self.deadline = float("inf")
+            self._caller.pause_body()
+            self._task = spawn(self._recover(head), name="renew a refused token")
+            return
+        else:
+            _ = spawn(self._renew_aside(), name="renew a refused token")
+        self._answer(head)
+
+    def _token_accepted(self) -> None:
+        if not self._token.proven:
+            self._upstream.provider.accepted(self._token)
+
+    async def _renew(self) -> AccessToken | None:
+        """Have the refused token renewed; None where the 401 is to go to the caller, and that is counted."""
+        upstream = self._upstream
+        recovery = await upstream.provider.refused(self._token.number, upstream.settings.auth.wait)
+        if recovery.token is None:
+            outcome = "cooling_down" if recovery.outcome == "cooling_down" else "passed_on"
+            upstream.stats.unauthorized[outcome] += 1
+        return recovery.token
+
+    async def _renew_aside(self) -> None:
+        """Renew the token without keeping an answer waiting that is the caller's in any case."""
+        if await self._renew() is not None:
+            self._upstream.stats.unauthorized["passed_on"] += 1
+
+    async def _recover(self, head: ResponseHead) -> None:
+        """Renew the token, then ask again; without a new one the 401 goes to the caller."""
+        token = await self._renew()
+        if token is None:
+            self._answer(head)
+            return
+        self._upstream.stats.unauthorized["replayed"] += 1
+        self._replayed = True
+        self._token = token
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.discard()
+        self._take_connection()
+
+    def _answer(self, head: ResponseHead) -> None:
+        """Pass the final head on, and the body as it comes."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._phase = Phase.ANSWERING
+        self._status = head.status
+        bodiless = self._head.method == b"HEAD" or head.status in (204, 304)
+        unknown_length = not bodiless and (head.chunked or head.length is None)
+        self._chunked = unknown_length and self._head.minor == 1
+        self._only_reset_shows = unknown_length and not self._chunked
+        if self._only_reset_shows or self._listener.draining:
+            self._keep = False
+        self._out = response_head(head, ResponseShape(self._chunked, not self._keep), self._to_local)
+        self.deadline = self._now() + self._upstream.idle_seconds
+        if not self._upload.done and not self._upload_blocked:
+            self._caller.resume_body()
+        connection.read_body()
+        if self._out:  # Nothing of the body is here yet: the head does not wait for it.
+            self._write(())
+        if self._connection is connection and not self._caller.writable:
+            connection.pause_reading()
+
+    def response_pieces(self, pieces: list[Piece]) -> None:
+        self.deadline = self._now() + self._upstream.idle_seconds
+        if not self._chunked:
+            self._write(pieces)
+            return
+        framed: list[Piece] = []
+        for piece in pieces:
+            framed += (b"%x\r\n" % len(piece), piece, b"\r\n")
+        self._write(framed)
+
+    def response_end(self) -> None:
+        self._connection = None
+        self._write((b"0\r\n\r\n",) if self._chunked else ())
+        self._finish()
+
+    def _write(self, pieces: list[Piece] | tuple[Piece, ...]) -> None:
+        """Write to the caller, the waiting head first, in one write where that costs no large copy."""
+        if self._out:
+            pieces = [self._out, *pieces]
+            self._out = b""
+        if sum(map(len, pieces)) > _JOINED:
+            for piece in pieces:
+                self._caller.write(piece)
+        elif pieces:
+            self._caller.write(b"".join(pieces))
+
+    def _to_local(self, location: bytes) -> bytes:
+        authority = self._admission.authority
+        return self._upstream.to_local(location, self._listener.authority if authority is None else authority)
+
+    def switched(self, head: ResponseHead) -> None:
+        connection = self._connection
+        asked_for = self._admission.websocket and head.named.get(b"upgrade", b"").lower() == b"websocket"
+        if connection is None or not asked_for:
+            self._fail(Refusal("upstream_protocol", "the upstream switched to a protocol that was not asked for"))
+            return
+        self._token_accepted()
+        self._status = 101
+        self._caller.write(response_head(head, _INTERIM, self._to_local))
+        exchanges = self._listener.exchanges
+        tunnel = Tunnel(
+            self._caller,
+            connection,
+            loop=self._listener.loop,
+            idle_seconds=self._upstream.idle_seconds,
+            ended=self._tunnel_ended,
+        )
+        self._tunnel = tunnel
+        exchanges.forget(self)
+        exchanges.watch(tunnel)
+        connection.serve(tunnel)
+        self._caller.begin_tunnel(tunnel)
+
+    def _tunnel_ended(self) -> None:
+        if self._tunnel is not None:
+            self._listener.exchanges.forget(self._tunnel)
+        self._end(self._status)
+
+    # What goes wrong, and what takes too long.
+
+    def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
+        connection, self._connection = self._connection, None
+        reused = connection is not None and connection.exchanges > 1
+        if self._phase is Phase.ASKED and reused and not began and not broken and self._may_repeat():
+            self._replaced = True
+            self._caller.pause_body()
+            self._take_connection(fresh=True)
+        else:
+            self._fail(Refusal("upstream_protocol", reason if broken else f"{reason} before its answer was whole"))
+
+    def _may_repeat(self) -> bool:
+        return not self._replaced and self._upload.repeatable and self._head.method in REPEATABLE
+
+    def on_deadline(self) -> None:
+        """Too long without the step that this phase waits for."""
+        self.deadline = float("inf")
+        seconds, pool = float(self._upstream.settings.timeouts.connect), self._upstream.pool
+        match self._phase:
+            case Phase.CONNECTION if pool.opening:
+                why = f"{self._upstream.settings.url.origin}: no connection within {seconds:g} s"
+                refusal = Refusal("upstream_unreachable", why)
+            case Phase.CONNECTION:
+                why = f"all {pool.busy} connections to the upstream were busy for {seconds:g} s"
+                refusal = Refusal("overloaded", why, retry_after=1)
+            case Phase.ASKED if not self._upload.done and not self._upload_blocked:
+                refusal = Refusal("bad_request", "the request body did not arrive in time")
+            case Phase.ASKED if not self._upload.done:
+                refusal = Refusal("upstream_timeout", "the upstream did not take the request in time")
+            case Phase.ASKED:
+                seconds = self._upstream.response_seconds
+                refusal = Refusal("upstream_timeout", f"the upstream did not answer within {seconds:g} s")
+            case _:
+                refusal = Refusal("upstream_timeout", "no byte of the answer moved in time")
+        self._fail(refusal)
+
+    def upstream_slow(self) -> None:
+        self._upload_blocked = True
+        self._caller.pause_body()
+
+    def upstream_ready(self) -> None:
+        self._upload_blocked = False
+        if self._phase in (Phase.ASKED, Phase.ANSWERING):
+            self.deadline = self._now() + self._upstream.idle_seconds
+            self._caller.resume_body()
+
+    def caller_slow(self) -> None:
+        if self._connection is not None and self._phase is Phase.ANSWERING:
+            self._connection.pause_reading()
+
+    def caller_ready(self) -> None:
+        if self._connection is not None and self._phase is Phase.ANSWERING:
+            self.deadline = self._now() + self._upstream.idle_seconds
+            self._connection.resume_reading()
+
+    def caller_gone(self) -> None:
+        self._drop_connection()
+        self._end(self._status or CALLER_GONE)
+
+    def cut_off(self) -> None:
+        self._drop_connection()
+        self._end(self._status or CALLER_GONE)
+        self._caller.cut(reset=self._only_reset_shows)
+
+    def _fail(self, refusal: Refusal) -> None:
+        """Say so to the caller: by an answer while that is possible, else by a cut."""
+        if self._phase is Phase.ANSWERING:
+            self._drop_connection()
+            self._record.error(refusal.name)
+            self._write(())
+            self._end(self._status)
+            self._caller.cut(reset=self._only_reset_shows)
+        elif self._phase is not Phase.DONE:
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer in the sidecar's own name; nothing of another answer has gone out."""
+        self._drop_connection()
+        if refusal.name == "bad_request" or not self._upload.done or self._listener.draining:
+            self._keep = False
+        self._record.error(refusal.name)
+        with_body = self._head.method != b"HEAD"
+        self._caller.write(answer(refusal, upstream=self._record.name, close=not self._keep, with_body=with_body))
+        self._status = KINDS[refusal.name].status
+        self._finish()
+
+    # The end.
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _finish(self) -> None:
+        self._end(self._status)
+        self._caller.finished(keep=self._keep)
+
+    def _end(self, status: int) -> None:
+        """Count, and let go of everything that waits."""
+        if self._phase is Phase.DONE:
+            return
+        if self._phase is Phase.CONNECTION:
+            self._upstream.pool.stop_waiting(self)
+        self._phase = Phase.DONE
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+        self._listener.exchanges.forget(self)
+        self._record.end(stopwatch(), status, access=self._listener.access)

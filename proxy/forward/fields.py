@@ -1,0 +1,170 @@
+"""Header fields on their way through (RFC 9110 §7.6): which stay on their hop, which are set here. Pure.
+
+Everything else goes through untouched: order, case, repetition, bytes. Heads leave as one block of bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from proxy.config.model import Upstream
+from proxy.forward.http1 import RequestHead, ResponseHead
+
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+"""RFC 9110 §7.6.1, with the Proxy-* fields."""
+
+_REQUEST_DROPS = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
+# Expect was dealt with here: the sidecar itself says 100 (see `proxy.forward.exchange`).
+
+_RESPONSE_DROPS = HOP_BY_HOP | {b"x-sidecar-error"}
+_LENGTHLESS_DROPS = _RESPONSE_DROPS | {b"content-length"}
+_LOCATIONS = frozenset((b"location", b"content-location"))
+_ABSOLUTE = re.compile(rb"(?:([A-Za-z][A-Za-z0-9+.\-]*):)?//([^/?#]*)(.*)", re.DOTALL)
+_BEFORE_QUERY = re.compile(rb"[?#]")
+_VIA = b"Via: 1.1 cognito-sidecar\r\n"
+
+
+class RequestRules(NamedTuple):
+    """What one upstream does to a request's fields, as prepared bytes."""
+
+    host_line: bytes
+    drops: frozenset[bytes]
+    """Names, in lower case, that do not go on."""
+    lines: bytes
+    """The configured fields and Via, as lines."""
+    auth_begins: bytes
+    """The credential's line up to the token."""
+    base_path: bytes
+    origin: bytes
+    """Scheme and authority of the upstream, in lower case."""
+
+
+def make_rules(upstream: Upstream, key_name: bytes) -> RequestRules:
+    """The rules of an upstream; `key_name`, in lower case, is the key that callers show to the sidecar alone."""
+    auth, changes = upstream.auth, upstream.headers
+    gone = {auth.header, *changes.remove, *changes.set}
+    lines = b"".join(f"{name}: ".encode() + value.reveal().encode() + b"\r\n" for name, value in changes.set.items())
+    return RequestRules(
+        f"Host: {upstream.url.authority}\r\n".encode(),
+        _REQUEST_DROPS | {name.lower().encode() for name in gone} | ({key_name} if key_name else set()),
+        lines + _VIA,
+        f"{auth.header}: {auth.scheme} ".encode() if auth.scheme else f"{auth.header}: ".encode(),
+        upstream.url.path.encode(),
+        upstream.url.origin.encode(),
+    )
+
+
+def request_head(head: RequestHead, target: bytes, rules: RequestRules, auth_line: bytes, websocket: bool) -> bytes:
+    """The head that goes to the upstream: `target` is final, `auth_line` a whole line; the credential comes last."""
+    drops = rules.drops
+    if head.connection:
+        drops = drops | head.connection
+    lines = [b"%b %b HTTP/1.1\r\n" % (head.method, target), rules.host_line]
+    lines += [b"%b: %b\r\n" % (name, value) for lower, name, value in head.fields if lower not in drops]
+    if websocket:
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+    if head.length is None:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    elif head.length or b"content-length" in head.named:
+        lines.append(b"Content-Length: %d\r\n" % head.length)
+    lines += (rules.lines, auth_line, b"\r\n")
+    return b"".join(lines)
+
+
+class ResponseShape(NamedTuple):
+    """How a response goes on to the caller."""
+
+    chunked: bool
+    """Its framing is made here, chunk by chunk."""
+    close: bool
+    """Say that the connection closes after this message."""
+
+
+def response_head(head: ResponseHead, shape: ResponseShape, to_local: Callable[[bytes], bytes]) -> bytes:
+    """The head that goes to the caller; `to_local` maps a Location."""
+    # A response without a body of its own may have had any length declared (RFC 9110 §8.6).
+    drops = _LENGTHLESS_DROPS if head.status == 204 or head.status < 200 or head.chunked else _RESPONSE_DROPS
+    if head.connection:
+        drops = drops | (head.connection - {b"content-length"})
+    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
+    for lower, name, value in head.fields:
+        if lower in drops:
+            continue
+        if lower in _LOCATIONS:
+            lines.append(b"%b: %b\r\n" % (name, to_local(value)))
+        else:
+            lines.append(b"%b: %b\r\n" % (name, value))
+    if shape.chunked:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    if head.status == 101:
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+    elif shape.close:
+        lines.append(b"Connection: close\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+class Locations(NamedTuple):
+    """From the upstream's URLs to the listener's, for Location and Content-Location."""
+
+    origin: bytes
+    """The upstream's scheme and authority."""
+    base_path: bytes
+    """The upstream's, without a slash at the end."""
+    prefix: bytes
+    """The listener's path for this upstream, without a slash at the end."""
+    local_origin: bytes
+    """Scheme and authority by which the caller reached the listener."""
+
+    def to_local(self, value: bytes) -> bytes:
+        """`value` as the caller has to ask for it, where it points below the upstream's base URL; else as it came."""
+        absolute = _ABSOLUTE.match(value)
+        if absolute is None:
+            path = self._below_base(value) if value[:1] == b"/" else None
+            if path is None:
+                return value
+            local = self.prefix + path
+            # Two slashes at the beginning would make a host of the first segment (RFC 3986 §4.2).
+            return self.local_origin + local if local[:2] == b"//" else local
+        scheme, authority, reference = absolute.groups()
+        path = self._below_base(reference) if self._is_origin(scheme, authority) else None
+        if path is None:
+            return value
+        local_origin = self.local_origin if scheme else self.local_origin[self.local_origin.index(b"//") :]
+        return local_origin + self.prefix + path
+
+    def _is_origin(self, scheme: bytes | None, authority: bytes) -> bool:
+        """Whether this is the upstream's origin; without a scheme it is the upstream's (RFC 3986 §6.2.3)."""
+        own_scheme, _, own_authority = self.origin.partition(b"://")
+        default_port = b":443" if own_scheme == b"https" else b":80"
+        return (scheme or own_scheme).lower() == own_scheme and own_authority == (
+            authority.lower().removesuffix(b":").removesuffix(default_port)
+        )
+
+    def _below_base(self, reference: bytes) -> bytes | None:
+        """`reference`, a path with what follows it, without the base path; None where it is not below that."""
+        path = _BEFORE_QUERY.split(reference, maxsplit=1)[0]
+        if any(unquote_to_bytes(segment) in (b".", b"..") for segment in path.split(b"/")):
+            return None  # Where it leads is for the caller to resolve, not to guess here.
+        if not reference.startswith(self.base_path):
+            return None
+        rest = reference[len(self.base_path) :]
+        if rest[:1] == b"/":
+            return rest
+        return b"/" + rest if rest[:1] in (b"", b"?", b"#") else None

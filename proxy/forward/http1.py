@@ -1,0 +1,172 @@
+"""HTTP/1.1 heads, from bytes to plain data (RFC 9112). Pure: no sockets, no policy beyond the grammar.
+
+The first line is read here, by the letter; the field lines by llhttp in its strict mode, which refuses bare
+CR and LF, obs-fold, a space before the colon, control characters, two lengths, a length beside a
+Transfer-Encoding. What llhttp would let pass and the rules do not is refused after it. Bodies never come
+here: see `proxy.forward.body`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import httptools
+
+HEAD_LIMIT = 64 * 1024
+"""Bytes of one head, with its last empty line, in either direction."""
+
+Field = tuple[bytes, bytes, bytes]
+"""A field line: name in lower case, name as it came, value without the white space around it."""
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# Bytes over 0x7F in a target are no URI, but they are unmistakable and are passed on as they came.
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/1\.([01])\r\n")
+_REQUEST_LINE_BEGINS = re.compile(rb"(?:\r|" + _TOKEN + rb"(?: [^\x00-\x20\x7f]*(?: [HTP/.0-9]{0,8}\r?)?)?)?\Z")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
+_ANY_REQUEST = b"GET / HTTP/1.1\r\n"
+_LONGEST_LENGTH = 20
+"""Digits of a Content-Length: those of the largest number of 64 bits."""
+
+
+class BadMessage(Exception):
+    """Bytes that are not acceptable HTTP. The text says what is wrong and quotes nothing of the message."""
+
+
+class RequestHead(NamedTuple):
+    """One request's head."""
+
+    method: bytes
+    target: bytes
+    minor: int
+    """Of the version: 0 or 1."""
+    fields: list[Field]
+    named: dict[bytes, bytes]
+    """By lower-case name; the values of a repeated field joined by ", " (RFC 9110 §5.2)."""
+    length: int | None
+    """Bytes of the body; 0 for none; None for chunked."""
+    connection: frozenset[bytes]
+    """The options of Connection, in lower case."""
+
+    @property
+    def keeps_connection(self) -> bool:
+        """Another request may follow on the connection. HTTP/1.0's keep-alive is not spoken here."""
+        return self.minor == 1 and b"close" not in self.connection
+
+
+class ResponseHead(NamedTuple):
+    """One response's head, interim or final."""
+
+    status: int
+    reason: bytes
+    minor: int
+    fields: list[Field]
+    named: dict[bytes, bytes]
+    length: int | None
+    """Bytes of the body as declared by Content-Length; None where there is none."""
+    chunked: bool
+    connection: frozenset[bytes]
+
+
+_NO_OPTIONS: frozenset[bytes] = frozenset()
+
+
+class _Fields:
+    """What llhttp calls for each field line."""
+
+    __slots__ = ("fields", "named")
+
+    def __init__(self) -> None:
+        self.fields: list[Field] = []
+        self.named: dict[bytes, bytes] = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        value = value.rstrip(b" \t")
+        lower = name.lower()
+        named = self.named
+        named[lower] = named[lower] + b", " + value if lower in named else value
+        self.fields.append((lower, name, value))
+
+
+def _read_fields(head: bytes, start: int) -> _Fields:
+    """Read the field lines of `head` from `start` to its end, the empty line."""
+    seen = _Fields()
+    try:
+        # Always as a request's: a request may have no odd Transfer-Encoding, and nor may a response here.
+        httptools.HttpRequestParser(seen).feed_data(_ANY_REQUEST + head[start:])
+    except httptools.HttpParserUpgrade:
+        pass  # A protocol switch is asked for; whether it happens is not the parser's to say.
+    except httptools.HttpParserError as error:
+        raise BadMessage(f"the header fields are malformed: {error}") from None
+    return seen
+
+
+def _framing(named: dict[bytes, bytes], minor: int) -> tuple[int | None, bool]:
+    """The declared Content-Length, if any, and whether the body is chunked (RFC 9112 §6)."""
+    coding = named.get(b"transfer-encoding")
+    if coding is not None:
+        if coding.lower() != b"chunked" or minor == 0:
+            raise BadMessage("Transfer-Encoding is anything but `chunked`, once, in HTTP/1.1")
+        return None, True
+    length = named.get(b"content-length")
+    if length is None:
+        return None, False
+    # A second look: what llhttp lets pass must never become a guess. It lets any number of leading zeros pass, of
+    # which Python reads only so many.
+    if not length.isdigit() or len(length) > _LONGEST_LENGTH:
+        raise BadMessage("Content-Length is not a number of usual size")
+    return int(length), False
+
+
+def _options(named: dict[bytes, bytes]) -> frozenset[bytes]:
+    value = named.get(b"connection")
+    if value is None:
+        return _NO_OPTIONS
+    return frozenset(option.strip(b" \t").lower() for option in value.split(b","))
+
+
+def find_head_end(data: bytes | bytearray) -> int:
+    """Where the head in `data` ends (after its empty line), or 0 while it is not all there.
+
+    Raises BadMessage as soon as what is there cannot become a head, so that nobody waits for the rest.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end >= 0:
+        return end + 4
+    # A bare LF or CR would keep the empty line from ever being found.
+    if data.count(b"\n") != data.count(b"\r\n") or data.count(b"\r", 0, -1) > data.count(b"\r\n"):
+        raise BadMessage("a line ends with a bare CR or LF")
+    return 0
+
+
+def may_begin_request(data: bytes | bytearray) -> bool:
+    """Whether `data`, a head's beginning, can be a request's at all (a TLS hello, say, cannot)."""
+    return (_REQUEST_LINE if b"\r\n" in data else _REQUEST_LINE_BEGINS).match(data) is not None
+
+
+def parse_request_head(head: bytes) -> RequestHead:
+    """Read a request's head, from its first byte to its empty line. Raises BadMessage."""
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        raise BadMessage("the request line is not `METHOD target HTTP/1.1` (or 1.0)")
+    method, target, version = line.groups()
+    minor = 1 if version == b"1" else 0
+    seen = _read_fields(head, line.end())
+    length, chunked = _framing(seen.named, minor)
+    if length is None and not chunked:
+        length = 0
+    return RequestHead(method, target, minor, seen.fields, seen.named, length, _options(seen.named))
+
+
+def parse_response_head(head: bytes) -> ResponseHead:
+    """Read a response's head, from its first byte to its empty line. Raises BadMessage."""
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        raise BadMessage("the status line is not `HTTP/1.1 status reason` (or 1.0)")
+    version, status, reason = line.groups()
+    minor = 1 if version == b"1" else 0
+    seen = _read_fields(head, line.end())
+    length, chunked = _framing(seen.named, minor)
+    return ResponseHead(
+        int(status), reason or b"", minor, seen.fields, seen.named, length, chunked, _options(seen.named)
+    )

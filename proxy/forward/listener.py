@@ -1,0 +1,168 @@
+"""One listen address: aiohttp's runner and sites start and stop it, each connection speaks `proxy.forward.caller`.
+
+aiohttp binds, accepts and closes (TCP and unix sockets alike); its own request handler is not used, because
+the rules need what it hides: the bytes of a head, when a 100 is said, how an answer is cut. A reload swaps
+`routes` and `guard` between two requests; what is under way goes on as it began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Callable
+
+from aiohttp import web
+
+from proxy.config.model import Address
+from proxy.errors import StartError
+from proxy.forward.caller import CallerConnection
+from proxy.forward.guard import Guard
+from proxy.forward.routes import Routes
+from proxy.forward.ticker import Ticker
+from proxy.stats import UpstreamStats
+
+
+class _Connections(web.Server):
+    """What aiohttp's runner takes for a server: makes a protocol for each connection that is accepted."""
+
+    def __init__(self, make: Callable[[], CallerConnection]) -> None:
+        super().__init__(_never)
+        self._make = make
+
+    def __call__(self) -> CallerConnection:  # type: ignore[override]  # aiohttp types its own handler here
+        return self._make()
+
+
+async def _never(request: web.BaseRequest) -> web.StreamResponse:
+    """aiohttp's handler, which no connection here ever calls."""
+    raise web.HTTPNotImplemented
+
+
+class Listener:
+    """Accepts callers at one address."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        guard: Guard,
+        routes: Routes,
+        access: bool,
+        loop: asyncio.AbstractEventLoop,
+        exchanges: Ticker,
+        connections: Ticker,
+        nobody: UpstreamStats,
+    ) -> None:
+        self.address = address
+        self.guard = guard
+        self.routes = routes
+        self.access = access
+        """Write a line to the log for each request."""
+        self.loop = loop
+        self.exchanges = exchanges
+        """Watches the deadlines of requests."""
+        self.nobody = nobody
+        """Counts what belongs to no upstream."""
+        self.draining = False
+        self._deadlines = connections
+        self._open: set[CallerConnection] = set()
+        self._left = asyncio.Event()
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def authority(self) -> bytes:
+        """How to reach this listener, for callers that did not say how they did."""
+        return b"localhost" if self.address.unix else str(self.address).encode()
+
+    async def start(self) -> None:
+        """Bind and accept. Raises StartError, one line that names the address."""
+        runner = web.ServerRunner(_Connections(lambda: CallerConnection(self)), handle_signals=False)
+        await runner.setup()
+        try:
+            if self.address.unix:
+                _remove_stale_socket(self.address.unix)
+                await web.UnixSite(runner, self.address.unix).start()
+            else:
+                site = web.TCPSite(runner, self.address.host, self.address.port, reuse_address=True, backlog=1024)
+                await site.start()
+        except (OSError, StartError) as error:
+            await runner.cleanup()
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise StartError(f"cannot listen on {self.address}: {why}") from None
+        if not self.address.unix:
+            self.address = self.address._replace(port=runner.addresses[0][1])
+        self._runner = runner
+
+    async def stop_accepting(self) -> None:
+        """Close the listening socket; connections stay. New requests on them are refused."""
+        if self._runner is not None and not self.draining:
+            for site in list(self._runner.sites):
+                await site.stop()
+            if self.address.unix:
+                _remove_socket(self.address.unix)
+        self.draining = True
+
+    async def drained(self) -> None:
+        """Return when no request is under way any more; then the idle connections are closed."""
+        while any(connection.busy for connection in self._open):
+            self._left.clear()
+            await self._left.wait()
+        for connection in [*self._open]:
+            connection.close_if_idle()
+
+    def abort(self) -> int:
+        """Cut what is still under way. Returns how many requests that were."""
+        busy = sum(connection.busy for connection in self._open)
+        for connection in [*self._open]:
+            connection.abort()
+        return busy
+
+    async def close(self) -> None:
+        """Stop listening and cut every connection."""
+        await self.stop_accepting()
+        self.abort()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    # What its connections call.
+
+    def joined(self, connection: CallerConnection) -> None:
+        self._open.add(connection)
+        self._deadlines.watch(connection)
+
+    def left(self, connection: CallerConnection) -> None:
+        self._open.discard(connection)
+        self._deadlines.forget(connection)
+        self.settled()
+
+    def settled(self) -> None:
+        """A request has ended."""
+        if self.draining:
+            self._left.set()
+
+
+def _remove_socket(path: str) -> None:
+    """Leave no file behind that leads nowhere; another process may have replaced or removed it."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _remove_stale_socket(path: str) -> None:
+    """Remove a socket file that nobody listens on. Raises StartError for one in use, or a file of another kind."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StartError("there is a file of another kind")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise StartError("another process listens there")

@@ -1,0 +1,179 @@
+"""TLS over an asyncio transport, for upstream connections: RFC 8446 by OpenSSL, through memory.
+
+asyncio's own TLS, and uvloop's, end every read by an exception that says that there is nothing more, which
+costs as much as the decryption of a small answer. This one looks before it reads again. It also keeps the
+session for the next connection, and tells a connection that was closed from one that was cut off: without
+the peer's close_notify the end of input is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Final, cast
+
+from proxy.forward.body import Piece
+
+_RECORD: Final = 16 * 1024
+"""The most plain text that one TLS record holds."""
+
+
+class CutOffError(ConnectionError):
+    """The connection ended without TLS's own end: what came may not be all."""
+
+
+class TlsSession:
+    """What one upstream's connections remember of each other: the last session, to be resumed."""
+
+    def __init__(self) -> None:
+        self.last: ssl.SSLSession | None = None
+        self.context: ssl.SSLContext | None = None
+        """The one that the session belongs to; with another it cannot be used."""
+
+    def of(self, context: ssl.SSLContext) -> ssl.SSLSession | None:
+        return self.last if context is self.context else None
+
+    def keep(self, context: ssl.SSLContext, session: ssl.SSLSession | None) -> None:
+        if session is not None and session.has_ticket:
+            self.last, self.context = session, context
+
+
+class TlsTransport(asyncio.Protocol, asyncio.Transport):
+    """A protocol to the TCP transport below, a transport to the protocol above.
+
+    Awaiting `ready` gives nothing, or raises what the handshake ended with (ssl.SSLError, OSError). Only then
+    is the protocol above told of its connection.
+    """
+
+    def __init__(
+        self, protocol: asyncio.Protocol, context: ssl.SSLContext, server_name: str, sessions: TlsSession
+    ) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._context = context
+        self._sessions = sessions
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_name, session=sessions.of(context)
+        )
+        self._below: asyncio.Transport | None = None
+        self._reading = True
+        self._ended: Exception | None = None
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # What the TCP transport below calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._below = cast(asyncio.Transport, transport)
+        self._handshake()
+
+    def data_received(self, data: bytes) -> None:
+        self._incoming.write(data)
+        if not self.ready.done():
+            self._handshake()
+        elif self._reading:
+            self._read()
+
+    def eof_received(self) -> bool:
+        self._ended = self._ended or CutOffError("cut off without close_notify")
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._below = None
+        if not self.ready.done():
+            self.ready.set_exception(error or self._ended or CutOffError("closed during the handshake"))
+        elif not self.ready.cancelled() and self.ready.exception() is None:
+            self._protocol.connection_lost(error or self._ended)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+    # What the protocol above calls.
+
+    def write(self, data: Piece | bytearray) -> None:
+        below = self._below
+        if below is None or not data:
+            return
+        view: Piece | bytearray = data
+        while (sent := self._tls.write(view)) < len(view):
+            view = memoryview(view)[sent:]
+        below.write(self._outgoing.read())
+
+    def pause_reading(self) -> None:
+        self._reading = False
+        if self._below is not None:
+            self._below.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._reading or self._below is None:
+            return
+        self._reading = True
+        self._below.resume_reading()
+        if self._incoming.pending or self._tls.pending():
+            self._read()
+
+    def can_write_eof(self) -> bool:
+        """TLS can end one direction, but servers take its close_notify for the end of both."""
+        return False
+
+    def is_closing(self) -> bool:
+        return self._below is None or self._below.is_closing()
+
+    def close(self) -> None:
+        self.abort()
+
+    def abort(self) -> None:
+        below = self._below
+        if below is not None:
+            below.abort()
+
+    # Between the two.
+
+    def _handshake(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            self._flush()  # The alert tells the peer why.
+            self.ready.set_exception(error)
+            if self._below is not None:
+                self._below.close()
+            return
+        self._flush()
+        self.ready.set_result(None)
+        self._protocol.connection_made(self)
+        if self._incoming.pending or self._tls.pending():
+            self._read()
+
+    def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data and self._below is not None:
+            self._below.write(data)
+
+    def _read(self) -> None:
+        """Give what has arrived, record by record, without asking for one that is not there."""
+        tls, incoming, protocol = self._tls, self._incoming, self._protocol
+        try:
+            while self._below is not None and self._reading:
+                data = tls.read(_RECORD)
+                if not data:  # close_notify
+                    self._ended = None
+                    self._below.close()
+                    return
+                protocol.data_received(data)
+                if not incoming.pending and not tls.pending():
+                    break
+        except ssl.SSLWantReadError:
+            # Part of a record, or one without content: session tickets come like this.
+            self._sessions.keep(self._context, tls.session)
+            self._flush()
+        except ssl.SSLError as error:
+            self._ended = error
+            if self._below is not None:
+                self._below.abort()

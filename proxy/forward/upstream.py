@@ -1,0 +1,84 @@
+"""One upstream as requests meet it: its rules as prepared bytes, its token source, its connections, its counts."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.config.model import Upstream as Settings
+from proxy.forward.connector import Connector
+from proxy.forward.fields import Locations, make_rules
+from proxy.forward.guard import compile_rules
+from proxy.forward.pool import Pool
+from proxy.forward.ticker import Ticker
+from proxy.stats import UpstreamStats
+from proxy.tokens.interface import AccessToken, TokenProvider
+
+METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+"""The methods that metrics name; all others count as OTHER."""
+
+
+class Upstream:
+    """One upstream of the present configuration; a reload makes a new one and may hand on the pool."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        provider: TokenProvider,
+        stats: UpstreamStats,
+        key_name: bytes,
+        loop: asyncio.AbstractEventLoop,
+        ticker: Ticker,
+        pool: Pool | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.provider = provider
+        self.stats = stats
+        self.prefix = b"" if settings.prefix == "/" else settings.prefix.encode()
+        self.request_rules = make_rules(settings, key_name)
+        self.allow = compile_rules(settings.allow)
+        self.hosts = frozenset(host.lower().encode() for host in settings.hosts)
+        # Spelling matters only where something is decided by the path.
+        self.strict_paths = bool(self.prefix or self.allow or settings.url.path)
+        self.idle_seconds = float(settings.timeouts.idle) or float("inf")
+        self.response_seconds = float(settings.timeouts.response) or float("inf")
+        self.pool = pool or self._make_pool(loop, ticker)
+        self._auth_token: AccessToken | None = None
+        self._auth_line = b""
+
+    def __repr__(self) -> str:
+        return f"<upstream {self.name}>"
+
+    def auth_line(self, token: AccessToken) -> bytes:
+        """The credential's header line with this token; made once for each token."""
+        if token is not self._auth_token:
+            self._auth_line = self.request_rules.auth_begins + token.reveal().encode("latin-1") + b"\r\n"
+            self._auth_token = token
+        return self._auth_line
+
+    def to_local(self, location: bytes, authority: bytes) -> bytes:
+        """A Location of this upstream's as a caller has to ask for it who reached the listener as `authority`."""
+        rules = self.request_rules
+        return Locations(rules.origin, rules.base_path, self.prefix, b"http://" + authority).to_local(location)
+
+    def shares_pool_with(self, other: Settings) -> bool:
+        """Whether connections made for this upstream are good for one with other settings."""
+        mine = self.settings
+        return (mine.url, mine.tls, mine.pool, mine.timeouts.connect) == (
+            other.url,
+            other.tls,
+            other.pool,
+            other.timeouts.connect,
+        )
+
+    def _make_pool(self, loop: asyncio.AbstractEventLoop, ticker: Ticker) -> Pool:
+        return Pool(
+            Connector(self.settings, loop).connect,
+            limit=self.settings.pool.max_connections,
+            keepalive=self.settings.pool.keepalive,
+            stats=self.stats,
+            loop=loop,
+            ticker=ticker,
+        )

@@ -1,0 +1,50 @@
+"""Log lines, as text or JSON. Events are snake_case words; values are plain; credentials never come here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal
+
+import structlog
+
+Format = Literal["text", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+
+_LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class _Lines:
+    """Writes whole lines to standard error. A closed or full stream loses lines and stops nothing."""
+
+    def msg(self, message: str) -> None:
+        try:
+            sys.stderr.write(message + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass
+
+    debug = info = warning = error = critical = msg
+
+
+def configure(format: Format = "text", level: Level = "info") -> None:
+    """Set how lines look and from which level on they appear. May be called again by a reload."""
+    render: Any
+    if format == "json":
+        render = structlog.processors.JSONRenderer()
+    else:
+        render = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *_: _Lines(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def logger(room: str) -> Any:
+    """A logger whose lines carry the room they come from."""
+    return structlog.get_logger(room=room)

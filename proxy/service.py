@@ -1,0 +1,228 @@
+"""The whole sidecar: builds all rooms from a configuration, and takes them through start, reload and drain.
+
+The lifecycle goes one way: starting, serving, stopping. A reload loads, validates and only then swaps; what
+fails on the way leaves everything as it was. Nothing here knows how a request or a token is dealt with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+from proxy import log
+from proxy.admin import AdminServer
+from proxy.admin.view import UpstreamView
+from proxy.assembly import Assembly
+from proxy.clock import Cancellable, Clock, Reading, SystemClock
+from proxy.config.model import Address, Loaded
+from proxy.config.watch import changed, fingerprint
+from proxy.errors import ConfigError, SidecarError
+from proxy.forward.listener import Listener
+from proxy.stats import UpstreamStats
+from proxy.tasks import spawn
+from proxy.version import __version__
+
+TICK_SECONDS: Final = 1.0
+"""How often token sources are looked after; a machine that slept is noticed within this time."""
+WATCH_TICKS: Final = 3
+"""Every so many ticks the files are compared: a change is noticed within 5 s."""
+_NOT_TURNING_SECONDS: Final = 30.0
+"""Without a tick the event loop, or what turns on it, is stuck."""
+
+
+class Service:
+    """See the module's text. Also what the admin room reads (`proxy.admin.view.View`)."""
+
+    def __init__(self, load: Callable[[], Loaded], *, clock: Clock | None = None, random: Random | None = None) -> None:
+        self._load = load
+        self._clock = clock or SystemClock()
+        self._log = log.logger("service")
+        self.version = __version__
+        self.python = platform.python_version()
+        self.started_at: Reading = self._clock.read()
+        self.started = False
+        self.draining = False
+        self.reloads: Counter[str] = Counter()
+        self.last_reload_error: str | None = None
+        self.unrouted = UpstreamStats()
+        self._loaded: Loaded
+        self._assembly = Assembly(self._clock, random or Random(), self.unrouted)
+        self._admin: AdminServer | None = None
+        self._admin_address: Address
+        self._files: dict[str, str] = {}
+        """Fingerprints of what the present configuration was made from."""
+        self._tick: Cancellable | None = None
+        self._ticks = 0
+        self._ticked_at = self.started_at.monotonic
+        self._reloading = asyncio.Lock()
+        self._reloads_waiting = 0
+        self._hurry = asyncio.Event()
+
+    # Starting.
+
+    async def start(self) -> None:
+        """Load, listen, fetch tokens in the background. Raises ConfigError and StartError; then nothing is open."""
+        loaded = self._load()
+        log.configure(loaded.config.log.format, loaded.config.log.level)
+        try:
+            await self._serve(loaded, {})
+        except BaseException:
+            await self.close()
+            raise
+        self.started = True
+        self._next_tick()
+        self._log.info("started", version=self.version, config_hash=loaded.hash, upstreams=len(loaded.config.upstreams))
+
+    async def _serve(self, loaded: Loaded, seen: dict[str, str]) -> None:
+        """Change over to a configuration, or raise StartError and leave everything as it was.
+
+        `seen` are fingerprints from before it was loaded: what changed since then is noticed at the next look.
+        """
+        admin = await self._open_admin(loaded)
+        try:
+            await self._assembly.change_to(loaded.config)
+        except BaseException:
+            if admin is not self._admin and admin is not None:
+                await admin.close()
+            raise
+        if admin is not self._admin and self._admin is not None:
+            await self._admin.close()
+        self._admin = admin
+        self._loaded = loaded
+        self._files = fingerprint(loaded.files) | {path: seen[path] for path in loaded.files if path in seen}
+
+    async def _open_admin(self, loaded: Loaded) -> AdminServer | None:
+        """The admin listener for a configuration: the present one where its address stays."""
+        wanted = loaded.config.admin.listen
+        if self._admin is not None and self._loaded.config.admin.listen == wanted:
+            return self._admin
+        admin = AdminServer(self, self._clock)
+        self._admin_address = await admin.start(wanted)
+        return admin
+
+    # Serving.
+
+    @property
+    def addresses(self) -> list[tuple[str, str, str]]:
+        """(name, local URL, upstream URL) of each upstream, as callers use them."""
+        return [(view.name, view.local_url, view.url) for view in self.upstreams()]
+
+    @property
+    def admin_address(self) -> str:
+        return str(self._admin_address)
+
+    @property
+    def config_hash(self) -> str:
+        return self._loaded.hash
+
+    def upstreams(self) -> Sequence[UpstreamView]:
+        """What the admin room shows of each upstream."""
+        return self._assembly.views()
+
+    def alive(self) -> bool:
+        """The ticks come and every renewal is under way or scheduled."""
+        behind = self._clock.read().monotonic - self._ticked_at
+        return behind < _NOT_TURNING_SECONDS and self._assembly.alive()
+
+    async def reload(self, cause: str) -> bool:
+        """Read the configuration again and change over to it; False, with the old one kept, where that fails.
+
+        Ignored while stopping. A storm of calls comes to one reload after the present one.
+        """
+        if self._reloads_waiting or self.draining:
+            return False
+        self._reloads_waiting += 1
+        async with self._reloading:
+            self._reloads_waiting -= 1
+            return await self._reload(cause)
+
+    async def _reload(self, cause: str) -> bool:
+        if self.draining:
+            return False
+        before = self.last_reload_error
+        seen = fingerprint(self._loaded.files)
+        try:
+            loaded = self._load()
+            await self._serve(loaded, seen)
+        except SidecarError as error:
+            self._files = seen
+            self.last_reload_error = str(error)
+            # A broken file is tried again and again, but said once.
+            if self.last_reload_error != before or cause == "SIGHUP":
+                self.reloads["failure"] += 1
+                problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+                self._log.error("reload_failed", cause=cause, problems=list(problems), kept=self._loaded.hash)
+            return False
+        log.configure(loaded.config.log.format, loaded.config.log.level)
+        self.last_reload_error = None
+        self.reloads["success"] += 1
+        self._log.info("reloaded", cause=cause, config_hash=loaded.hash)
+        return True
+
+    def _next_tick(self) -> None:
+        self._tick = self._clock.call_later(TICK_SECONDS, self._on_tick)
+
+    def _on_tick(self) -> None:
+        self._next_tick()
+        self._ticks += 1
+        self._ticked_at = self._clock.read().monotonic
+        self._assembly.poll()
+        if self._ticks % WATCH_TICKS or self.draining:
+            return
+        names = changed(self._files, fingerprint(self._loaded.files))
+        if names:
+            _ = spawn(self.reload(f"changed: {', '.join(names)}"), name="reload")
+        elif self.last_reload_error is not None:
+            # What was missing may be there now, and need not be among the files that are watched.
+            _ = spawn(self.reload("again"), name="reload")
+
+    # Stopping.
+
+    async def drain(self) -> None:
+        """Go unready, accept for `shutdown.delay`, then let requests finish for `shutdown.grace`, and cut the rest."""
+        shutdown = self._loaded.config.shutdown
+        self.draining = True
+        self._log.info("draining", delay=float(shutdown.delay), grace=float(shutdown.grace))
+        await self._unless_hurried(float(shutdown.delay), None)
+        listeners = self._assembly.listeners
+        for listener in listeners:
+            await listener.stop_accepting()
+        cut = 0
+        if not await self._unless_hurried(float(shutdown.grace), listeners):
+            cut = sum(listener.abort() for listener in listeners)
+        if cut:
+            self._log.warning("requests_cut", count=cut)
+        self._log.info("drained")
+
+    async def _unless_hurried(self, seconds: float, listeners: Sequence[Listener] | None) -> bool:
+        """Wait until the listeners have drained, if they do within so long and nobody is in a hurry."""
+        waits = [spawn(self._hurry.wait(), name="hurry")]
+        if listeners is not None:
+            waits.append(spawn(_all_drained(listeners), name="drain listeners"))
+        done, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        return listeners is not None and waits[1] in done
+
+    def abort(self) -> None:
+        """Stop waiting: what is still under way is cut."""
+        self._hurry.set()
+
+    async def close(self) -> None:
+        """Close everything at once. May be called more than once."""
+        self.draining = True
+        if self._tick is not None:
+            self._tick.cancel()
+        await self._assembly.close()
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            await admin.close()
+
+
+async def _all_drained(listeners: Sequence[Listener]) -> None:
+    for listener in listeners:
+        await listener.drained()

@@ -1,0 +1,206 @@
+"""The token endpoint's language: what is asked in one call, and what its answer means (RFC 6749 §4.4, §5).
+
+All but `Endpoint.obtain` is pure. No text of an answer goes into an error, a log line or a page but an error code
+that is a plain word; and no answer, however odd, is anything worse than a TokenError.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from typing import Final, NamedTuple, Protocol, TypeGuard
+from urllib.parse import quote_plus, urlencode
+
+from proxy.clock import Clock
+from proxy.config.model import Auth, Value
+from proxy.errors import Reason, TokenError
+from proxy.tokens.backoff import parse_retry_after
+from proxy.tokens.life import jwt_life, token_life
+
+LONGEST_TOKEN = 16 * 1024
+"""Characters."""
+BODY_STATUSES: Final = frozenset({200, 400, 401})
+"""The statuses whose bodies mean something here; a transport need not read any other body."""
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_WORD = re.compile(r"[a-z_]{1,40}")
+_SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
+_LONGEST_SCOPES = 4096
+
+# What RFC 6749 §5.2 names, and two that are known from elsewhere, with what they mean to a person on call.
+_ERRORS: Final[dict[str, tuple[Reason, str]]] = {
+    "invalid_client": ("invalid_client", "the token endpoint does not accept this client id and secret"),
+    "invalid_scope": ("invalid_scope", "the token endpoint does not give this client the scopes that it asks for"),
+    "unauthorized_client": ("unauthorized_client", "this client is not allowed to use the client_credentials grant"),
+    "invalid_grant": ("invalid_grant", "the token endpoint refuses the client_credentials grant to this client"),
+    "invalid_request": ("invalid_request", "the token endpoint misses a field of the request or does not expect one"),
+    "unsupported_grant_type": (
+        "unsupported_grant_type",
+        "the token endpoint does not know the client_credentials grant",
+    ),
+    "slow_down": ("throttled", "the token endpoint asks for fewer calls (slow_down)"),
+    "temporarily_unavailable": ("server_error", "the token endpoint is out of service for now"),
+    "server_error": ("server_error", "the token endpoint reports an error of its own"),
+}
+
+
+class Answer(NamedTuple):
+    """What came back from the token endpoint."""
+
+    status: int
+    body: bytes | None
+    """Unpacked. Empty where `status` is not in BODY_STATUSES; None where it is too large or cannot be unpacked."""
+    retry_after: str | None = None
+    """The Retry-After field as it came."""
+
+    def __repr__(self) -> str:
+        return f"<answer {self.status}>"  # the body may hold a token
+
+
+class Grant(NamedTuple):
+    """A token as the endpoint gave it, checked."""
+
+    text: str
+    life: float
+    """Seconds, from the moment before the request was sent."""
+    scopes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<grant for {self.life:g} s>"
+
+
+class Transport(Protocol):
+    """The way to the token endpoint."""
+
+    async def post(self, headers: dict[str, str], body: bytes) -> Answer:
+        """One POST. Raises TokenError: connection, tls, timeout, malformed_response or credentials."""
+
+
+class Endpoint:
+    """One client at one token endpoint."""
+
+    def __init__(self, auth: Auth, transport: Transport, clock: Clock) -> None:
+        self._auth = auth
+        self._transport = transport
+        self._clock = clock
+
+    async def obtain(self, secret: Value) -> Grant:
+        """One call. Raises TokenError."""
+        headers, body = make_request(self._auth, secret)
+        answer = await self._transport.post(headers, body)
+        return read_answer(answer, self._auth, secret, self._clock.read().wall)
+
+
+def make_request(auth: Auth, secret: Value) -> tuple[dict[str, str], bytes]:
+    """The header fields and the form of one call. Raises TokenError (credentials) for what cannot be sent."""
+    try:
+        return _make_request(auth, auth.client_id.reveal(), secret.reveal())
+    except UnicodeEncodeError:
+        # Raised below, outside of the handler: the UnicodeEncodeError quotes what it could not encode.
+        pass
+    raise TokenError("credentials", "the client id, the secret or a field of extra_params is not text in UTF-8")
+
+
+def _make_request(auth: Auth, client_id: str, secret: str) -> tuple[dict[str, str], bytes]:
+    headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+    # Ours come last and win: no field may be there twice (RFC 6749 §3.2).
+    form = dict(auth.extra_params)
+    form["grant_type"] = "client_credentials"
+    if auth.scopes:
+        form["scope"] = " ".join(auth.scopes)
+    if auth.method == "post":
+        form["client_id"] = client_id
+        form["client_secret"] = secret
+    elif auth.method == "basic":
+        # RFC 6749 §2.3.1: each is form-encoded before they are joined, a space to "+".
+        headers["Authorization"] = _basic(f"{quote_plus(client_id)}:{quote_plus(secret)}")
+    elif ":" in client_id:
+        raise TokenError("credentials", "a client id with a colon cannot be sent with the method basic_raw")
+    else:
+        headers["Authorization"] = _basic(f"{client_id}:{secret}")
+    return headers, urlencode(form).encode("ascii")
+
+
+def _basic(pair: str) -> str:
+    return "Basic " + b64encode(pair.encode()).decode("ascii")
+
+
+def read_answer(answer: Answer, auth: Auth, secret: Value, wall: float) -> Grant:
+    """What an answer means: by its status first, because anything may answer in an endpoint's place.
+
+    `wall` is the time now, for a Retry-After that is a date. Raises TokenError.
+    """
+    retry_after = parse_retry_after(answer.retry_after, wall)
+    status = answer.status
+    if status == 200:
+        return _read_grant(answer, auth, secret)
+    if status == 429:
+        raise TokenError("throttled", "the token endpoint asks for fewer calls (429)", retry_after=retry_after)
+    if 500 <= status <= 599:
+        raise TokenError("server_error", f"the token endpoint failed with status {status}", retry_after=retry_after)
+    if status in (400, 401):
+        reason, detail = _read_error(answer, auth, secret)
+        raise TokenError(reason, detail, retry_after=retry_after)
+    hint = {
+        403: ": a firewall or a proxy may have answered in its place",
+        404: ": token_url may be wrong",
+        405: ": token_url may be wrong",
+        407: ": a proxy answered in its place",
+    }.get(status, "")
+    if 300 <= status <= 399:
+        hint = " and points elsewhere, which is not followed: token_url must be the endpoint's own address"
+    raise TokenError("malformed_response", f"the token endpoint answers {status}{hint}", retry_after=retry_after)
+
+
+def _read_error(answer: Answer, auth: Auth, secret: Value) -> tuple[Reason, str]:
+    """The reason and the words for a 400 or 401. A code that RFC 6749 does not know is no OAuth error to us."""
+    fields = _json_object(answer.body)
+    code = None if fields is None else fields.get("error")
+    if isinstance(code, str) and code in _ERRORS:
+        return _ERRORS[code]
+    named = f" with the error {code}, which RFC 6749 does not name" if _quotable(code, auth, secret) else ""
+    return "malformed_response", f"the token endpoint answers {answer.status}{named or ' without an OAuth error'}"
+
+
+def _read_grant(answer: Answer, auth: Auth, secret: Value) -> Grant:
+    """The token of a 200, checked before anybody uses it."""
+    fields = _json_object(answer.body)
+    if fields is None:
+        problem = "is too large or cannot be unpacked" if answer.body is None else "is not a JSON object"
+        raise TokenError("malformed_response", f"the token endpoint's answer {problem}")
+    text, kind, granted = fields.get("access_token"), fields.get("token_type"), fields.get("scope")
+    if not isinstance(text, str) or not text:
+        code = fields.get("error")
+        named = f" but the error {code}" if _quotable(code, auth, secret) else ""
+        raise TokenError("malformed_response", f"the token endpoint's answer has no access_token{named}")
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        raise TokenError("malformed_response", "the token endpoint's answer has no token_type Bearer")
+    if len(text) > LONGEST_TOKEN:
+        raise TokenError("malformed_response", "the token is longer than 16 KiB")
+    if not _TOKEN.fullmatch(text):
+        raise TokenError("malformed_response", "the token holds characters that no header field may carry")
+    scopes = auth.scopes
+    # Scopes are shown in /status: an endpoint that puts a credential there is not believed.
+    if _is_scopes(granted) and text not in granted and secret.reveal() not in granted:
+        scopes = tuple(granted.split(" "))
+    return Grant(text, token_life(fields.get("expires_in"), jwt_life(text)), scopes)
+
+
+def _is_scopes(granted: object) -> TypeGuard[str]:
+    return isinstance(granted, str) and len(granted) <= _LONGEST_SCOPES and _SCOPES.fullmatch(granted) is not None
+
+
+def _json_object(body: bytes | None) -> dict[str, object] | None:
+    try:
+        fields = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _quotable(code: object, auth: Auth, secret: Value) -> bool:
+    """True for an error code that may be shown: a plain word that holds no part of what we sent."""
+    if not isinstance(code, str) or not _WORD.fullmatch(code):
+        return False
+    return not any(code in text or text in code for text in (secret.reveal(), auth.client_id.reveal()) if text)

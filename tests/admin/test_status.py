@@ -1,0 +1,85 @@
+"""`/status`: its shape, which is public, and its values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+from proxy.admin.status import render, status
+from tests.admin.fakes import NOW, Error, FakeView, Token, empty, failing, upstream
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def _orders(view: FakeView) -> dict[str, Any]:
+    shown = status(view, NOW)["upstreams"]["orders"]
+    assert isinstance(shown, dict)
+    return shown
+
+
+def test_the_keys_of_the_contract() -> None:
+    shown = json.loads(render(FakeView([upstream(token=failing(Token()))]), NOW))
+    assert shown["version"] == "1.2.3"
+    assert shown["uptime_seconds"] == 90.5
+    assert shown["config_hash"] == "0123456789ab"
+    orders = shown["upstreams"]["orders"]
+    assert orders["state"] == "FRESH"
+    assert orders["expires_at"] == "2026-10-26T08:21:20Z"
+    assert orders["renew_at"] == "2026-10-26T08:06:20Z"
+    assert orders["scopes"] == ["mydomain.com/API_ACCESS"]
+    assert orders["token_id"] == "1f2e3d4c"
+    assert orders["last_error"] == {
+        "reason": "invalid_client",
+        "detail": "the token endpoint does not accept this client id and secret",
+        "at": "2026-10-26T07:32:38Z",
+    }
+
+
+def test_every_time_is_iso_8601_or_null() -> None:
+    for token in (failing(Token()), empty()):
+        orders = _orders(FakeView([upstream(token=token)]))
+        for key, value in orders.items():
+            if key.endswith("_at"):
+                assert value is None or TIME.fullmatch(value), key
+
+
+def test_before_the_first_token_there_is_null_and_no_invention() -> None:
+    orders = _orders(FakeView([upstream(token=empty())]))
+    assert orders["state"] == "EMPTY"
+    assert [orders[key] for key in ("expires_at", "renew_at", "token_id", "last_error")] == [None] * 4
+    assert orders["ready"] is False
+
+
+def test_traffic_and_what_the_sidecar_answered_itself() -> None:
+    shown = upstream(connections_idle=2, connections_busy=1)
+    shown.stats.requests.update({("GET", 200): 3, ("POST", 200): 2, ("GET", 503): 1})
+    shown.stats.errors["token_unavailable"] = 1
+    shown.stats.unauthorized["replayed"] = 1
+    shown.stats.in_flight = 4
+    shown.token_stats.successes = 5
+    shown.token_stats.failures["timeout"] = 2
+    orders = _orders(FakeView([shown]))
+    assert orders["requests"] == {"total": 6, "in_flight": 4, "by_code": {"200": 5, "503": 1}}
+    assert orders["errors"] == {"token_unavailable": 1}
+    assert orders["unauthorized"] == {"replayed": 1}
+    assert orders["connections"] == {"idle": 2, "busy": 1}
+    assert orders["token_calls"] == {"success": 5, "failure": 2}
+
+
+def test_the_whole_sidecar() -> None:
+    view = FakeView(reloads=Counter(success=2, failure=1), last_reload_error="upstreams: missing", draining=True)
+    view.unrouted.errors["no_route"] = 7
+    shown = status(view, NOW)
+    assert shown["config_reloads"] == {"success": 2, "failure": 1, "last_error": "upstreams: missing"}
+    assert shown["draining"] is True
+    assert shown["ready"] is False
+    assert shown["unrouted"]["errors"] == {"no_route": 7}
+    assert shown["started_at"] == "2026-10-26T07:31:49Z"
+
+
+def test_text_that_is_not_utf_8_does_not_stop_it() -> None:
+    detail = 'a "quoted" \udcff <b>ü</b>'
+    shown = json.loads(render(FakeView([upstream(token=failing(Token(), error=Error("tls", detail)))]), NOW))
+    assert shown["upstreams"]["orders"]["last_error"]["detail"].startswith('a "quoted" ')

@@ -1,0 +1,84 @@
+"""`emulator`: started as a user would, and what it prints put to use."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import urllib.request
+from base64 import b64encode
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy.cli.emulator import describe
+from proxy.emulator import Emulator, Settings
+from tests import processes
+from tests.cli.conftest import Run
+
+
+def post_token(url: str, client_id: str, secret: str) -> dict[str, Any]:
+    request = urllib.request.Request(
+        url,
+        data=b"grant_type=client_credentials",
+        headers={"Authorization": "Basic " + b64encode(f"{client_id}:{secret}".encode()).decode()},
+    )
+    with urllib.request.urlopen(request, timeout=processes.PATIENCE) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_what_it_prints_gets_a_token(number: signal.Signals) -> None:
+    options = ["--port", "0", "--client-id", "me", "--scope", "a/b", "--scope", "a/c", "--token-lifetime", "5m"]
+    program = await processes.Program.start(
+        *(sys.executable, "-m", "proxy", "emulator", *options),
+        env={"COGNITO_SIDECAR_EMULATOR_CLIENT_SECRET": 'of: "mine"'},
+    )
+    try:
+        await program.printed("scopes:")
+        printed = yaml.safe_load("upstreams:" + program.output.split("upstreams:")[1])
+        auth = printed["upstreams"]["hello"]["auth"]
+        assert (auth["client_id"], auth["client_secret"], auth["scopes"]) == ("me", 'of: "mine"', ["a/b", "a/c"])
+        answer = post_token(auth["token_url"], auth["client_id"], auth["client_secret"])
+        assert answer["expires_in"] == 300
+        program.send(number)
+        assert await program.ended() == 0
+    finally:
+        await program.stop()
+
+
+async def test_it_prints_where_everything_is() -> None:
+    async with Emulator(Settings(scopes=("x/y",))) as emulator:
+        text = "\n".join(describe(emulator))
+        for address in (emulator.token_url, emulator.jwks_url, *map(emulator.gateway_url, ("rest", "http", "alb"))):
+            assert address in text
+
+
+def test_a_port_in_use(command: Run, taken_port: int) -> None:
+    outcome = command("emulator", "--port", str(taken_port))
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == f"cognito-sidecar: 127.0.0.1:{taken_port}: address already in use\n"
+
+
+def test_only_this_machine(command: Run) -> None:
+    outcome = command("emulator", "--host", "0.0.0.0", "--port", "0")
+    assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+    assert "loopback" in outcome.err
+
+
+def test_every_value_that_cannot_be_used_by_its_option(command: Run) -> None:
+    outcome = command(
+        *("emulator", "--port", "0", "--client-id", "", "--client-secret", "\t"),
+        *("--scope", "a b", "--token-lifetime", "500ms"),
+    )
+    assert outcome.code == 2
+    options = [line.split(": ")[0] for line in outcome.err.splitlines()]
+    assert options == ["--client-id", "--client-secret", "--scope", "--token-lifetime"]
+
+
+@pytest.mark.parametrize("options", [("--port", "70000"), ("--port", "many"), ("--token-lifetime", "long")])
+def test_wrong_usage(command: Run, options: tuple[str, ...]) -> None:
+    outcome = command("emulator", *options)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)

@@ -1,0 +1,44 @@
+"""What every test gets: its environment, the two event loops, and real sidecar processes.
+
+Tests run on asyncio's own loop, whose warnings are the stricter ones. A test marked `uvloop` runs on both: the marker
+belongs on what reads or writes sockets, since the sidecar itself runs on uvloop where it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests import processes
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
+    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("uvloop"):
+        try:
+            import uvloop
+        except ImportError:
+            return factories
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see neither this machine's egress proxy nor a developer's own sidecar settings."""
+    for name in processes.FOREIGN & os.environ.keys():
+        monkeypatch.delenv(name)
+    for name in [name for name in os.environ if name.startswith("COGNITO_SIDECAR_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def sidecar_process(tmp_path: Path) -> processes.StartSidecar:
+    """Starts a real sidecar: `async with sidecar_process(config, env) as sidecar`. See `processes.starter`."""
+    return processes.starter(tmp_path)

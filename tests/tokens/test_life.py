@@ -1,0 +1,88 @@
+"""How long a token lives, whatever an endpoint says about it."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import pytest
+
+from proxy.tokens.life import DEFAULT, LONGEST, SHORTEST, jwt_life, token_life
+
+
+def make_jwt(claims: object) -> str:
+    """An unsigned token: nobody here looks at the signature."""
+    parts = [json.dumps({"alg": "RS256", "kid": "k"}), json.dumps(claims), "signature"]
+    return ".".join(urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in parts)
+
+
+@pytest.mark.parametrize(
+    "expires_in,claimed,life",
+    [
+        (3600, None, 3600),
+        (3599.5, None, 3599.5),
+        ("3600", None, 3600),
+        (2, None, 2),
+        (None, 1800.0, 1800),
+        (3600, 1800.0, 1800),  # the shorter of the two
+        (600, 1800.0, 600),
+        (None, None, DEFAULT),
+        # Nonsense counts as missing.
+        (0, None, DEFAULT),
+        (0, 1800.0, 1800),
+        (-5, None, DEFAULT),
+        (True, None, DEFAULT),
+        (float("nan"), None, DEFAULT),
+        (float("-inf"), None, DEFAULT),
+        ("", None, DEFAULT),
+        ("-5", None, DEFAULT),
+        ("1e3", None, DEFAULT),
+        (" 3600", None, DEFAULT),
+        ("٣٦٠٠", None, DEFAULT),
+        ("9" * 21, None, DEFAULT),
+        ([3600], None, DEFAULT),
+        ({}, None, DEFAULT),
+        (-(10**400), None, DEFAULT),
+        # Too long and too short a life are held within bounds.
+        (float("inf"), None, LONGEST),
+        (10**400, None, LONGEST),
+        (10**400, 1800.0, 1800),
+        (0.001, None, SHORTEST),
+        (3600, 0.001, SHORTEST),
+    ],
+)
+def test_token_life(expires_in: object, claimed: float | None, life: float) -> None:
+    assert token_life(expires_in, claimed) == life
+
+
+@pytest.mark.parametrize(
+    "claims,life",
+    [
+        ({"exp": 2000, "iat": 500}, 1500.0),
+        ({"exp": 2000.5, "iat": 500}, 1500.5),
+        ({"exp": "2000", "iat": "500"}, 1500.0),
+        ({"exp": 500, "iat": 500}, None),
+        ({"exp": 400, "iat": 500}, None),
+        ({"exp": 2000}, None),
+        ({"iat": 500}, None),
+        ({"exp": True, "iat": 0}, None),
+        ({"exp": None, "iat": 0}, None),
+        ({"exp": 10**400, "iat": 0}, float("inf")),
+        ({"exp": 10**400, "iat": 10**400}, None),
+        ([], None),
+        ("text", None),
+    ],
+)
+def test_jwt_life(claims: Any, life: float | None) -> None:
+    assert jwt_life(make_jwt(claims)) == life
+
+
+@pytest.mark.parametrize("token", ["", "opaque", "a.b", "a.b.c", "..", "a.b.c.d.e", make_jwt({}) + "é", "é.é.é"])
+def test_what_is_no_jwt_claims_nothing(token: str) -> None:
+    assert jwt_life(token) is None
+
+
+def test_a_token_of_ten_thousand_brackets_claims_nothing() -> None:
+    body = urlsafe_b64encode(b"[" * 10_000).rstrip(b"=").decode()
+    assert jwt_life(f"{body}.{body}.x") is None
