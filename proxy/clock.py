@@ -19,7 +19,7 @@ class Reading(NamedTuple):
 
 
 stopwatch = time.perf_counter
-"""Seconds since no particular moment, fine enough for what takes microseconds; uvloop's own time counts in thousands."""
+"""Seconds since no particular moment, fine enough for what takes microseconds; uvloop's own time is in milliseconds."""
 
 
 class Cancellable(Protocol):

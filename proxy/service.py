@@ -117,7 +117,7 @@ class Service:
 
     @property
     def config_hash(self) -> str:
-        return self._loaded.hash
+        return self._loaded.hash if self.started else ""
 
     def upstreams(self) -> Sequence[UpstreamView]:
         """What the admin room shows of each upstream."""
@@ -149,7 +149,9 @@ class Service:
             loaded = self._load()
             await self._serve(loaded, seen)
         except SidecarError as error:
-            self._files = seen
+            # Files that were looked for in vain are watched as well: when they come, it is tried again.
+            looked_for = error.files if isinstance(error, ConfigError) else ()
+            self._files = seen | fingerprint(path for path in looked_for if path not in seen)
             self.last_reload_error = str(error)
             # A broken file is tried again and again, but said once.
             if self.last_reload_error != before or cause == "SIGHUP":
@@ -173,11 +175,11 @@ class Service:
         self._assembly.poll()
         if self._ticks % WATCH_TICKS or self.draining:
             return
-        names = changed(self._files, fingerprint(self._loaded.files))
+        names = changed(self._files, fingerprint(self._files))
         if names:
             _ = spawn(self.reload(f"changed: {', '.join(names)}"), name="reload")
         elif self.last_reload_error is not None:
-            # What was missing may be there now, and need not be among the files that are watched.
+            # What stood in the way may be gone: another program's port, say.
             _ = spawn(self.reload("again"), name="reload")
 
     # Stopping.

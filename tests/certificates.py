@@ -42,9 +42,7 @@ class Authority:
         alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
         builder = self._builder(subject, key, days).add_extension(alternatives, critical=False)
         files = Files(str(self._folder / f"{names[0]}.pem"), str(self._folder / f"{names[0]}.key"))
-        Path(files.cert).write_bytes(
-            builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        )
+        Path(files.cert).write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         locked = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
         Path(files.key).write_bytes(
             key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)

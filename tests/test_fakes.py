@@ -12,8 +12,11 @@ def test_calls_are_made_in_order_each_at_its_own_moment() -> None:
     def note(name: str) -> None:
         seen.append((name, *clock.read()))
 
+    def soon() -> None:
+        clock.call_later(0.5, lambda: note("first"))
+
     clock.call_later(2.0, lambda: note("second"))
-    clock.call_later(1.0, lambda: clock.call_later(0.5, lambda: note("first")).pending)
+    clock.call_later(1.0, soon)
     clock.call_later(1.0, lambda: note("cancelled")).cancel()
     assert clock.timers == [1.0, 2.0]
     clock.advance(3.0)

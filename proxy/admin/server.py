@@ -11,11 +11,8 @@ of Host here, since probes and scrapers come by pod address and by service name.
 from __future__ import annotations
 
 import asyncio
-import errno
 import gzip
 import logging
-import os
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
@@ -26,6 +23,7 @@ from proxy.admin.connections import Connections
 from proxy.admin.html import file
 from proxy.admin.negotiation import wants_gzip, wants_openmetrics
 from proxy.admin.view import View
+from proxy.binding import Binding, bind
 from proxy.clock import Clock
 from proxy.config.model import Address
 from proxy.errors import StartError
@@ -55,11 +53,6 @@ class _Answer(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class _SocketFile(NamedTuple):
-    path: str
-    inode: int | None
-
-
 _Route = Callable[[web.BaseRequest], Awaitable[_Answer]]
 
 
@@ -70,7 +63,7 @@ class AdminServer:
         self._view = view
         self._clock = clock
         self._runner: web.ServerRunner | None = None
-        self._socket_file: _SocketFile | None = None
+        self._binding: Binding
         self._routes: dict[str, _Route] = {
             "/": _made(lambda: page.render(view, clock.read()), "text/html; charset=utf-8"),
             "/style.css": _made(lambda: file("style.css").encode(), "text/css; charset=utf-8"),
@@ -93,29 +86,19 @@ class AdminServer:
         runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            if address.unix:
-                _refuse_live_socket(address.unix)
-                await web.UnixSite(runner, address.unix).start()
-                bound = address
-            else:
-                await web.TCPSite(runner, address.host, address.port).start()
-                bound = address._replace(port=runner.addresses[0][1])
-        except OSError as error:
+            self._binding = await bind(runner, address, "admin.listen")
+        except StartError:
             await runner.cleanup()
-            raise StartError(f"admin.listen: cannot listen on {address}: {_reason(error)}") from None
+            raise
         self._runner = runner
-        self._socket_file = _SocketFile(address.unix, _inode(address.unix)) if address.unix else None
-        return bound
+        return address._replace(port=self._binding.port)
 
     async def close(self) -> None:
         """Stop listening and end every connection. Does nothing where it is not listening."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            await self._binding.stop()
             await runner.cleanup()
-        ours, self._socket_file = self._socket_file, None
-        # Not one that another process has put in its place.
-        if ours is not None and _inode(ours.path) == ours.inode:
-            os.unlink(ours.path)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         answer = await self._answer(request)
@@ -165,31 +148,3 @@ def _probe(ask: Callable[[], probes.Answer]) -> _Route:
         return _Answer(answer.text.encode("utf-8", "replace"), status=answer.status)
 
     return route
-
-
-def _reason(error: OSError) -> str:
-    """What the system says, without what asyncio writes around it. The codes of a failed look-up are not errnos."""
-    number = error.errno or 0
-    text = os.strerror(number) if number > 0 else error.strerror or str(error)
-    return text[:1].lower() + text[1:]
-
-
-def _inode(path: str) -> int | None:
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return None
-
-
-def _refuse_live_socket(path: str) -> None:
-    """asyncio takes a socket file that is there away before it binds. That is right for what a dead process left, and
-    wrong for another one that listens: raise OSError when somebody answers."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-        except BlockingIOError:
-            pass  # Its queue is full: somebody listens.
-    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import click
 
-from proxy.cli.output import PROGRAM, complain, discard
+from proxy.cli.output import PROGRAM, complain, discard, hold_standard_streams
 from proxy.cli.root import root
 from proxy.errors import ConfigError, SidecarError
 
@@ -27,6 +27,7 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: the process's own arguments, or `argv` without the program's name."""
+    hold_standard_streams()
     if _COMPLETION in os.environ:
         root.main(prog_name=PROGRAM)  # Says what the shell may complete, and exits.
     try:
@@ -79,8 +80,6 @@ def _io_trouble(error: OSError) -> str:
 
 def _flushed(code: int) -> int:
     """Write out what is still buffered here, where a failure can be said in one line, not in the interpreter's exit."""
-    if sys.stdout is None or sys.stdout.closed:
-        return code
     try:
         sys.stdout.flush()
     except BrokenPipeError:

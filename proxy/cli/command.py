@@ -17,22 +17,18 @@ DEFAULT_CONFIG: Final = "/etc/cognito-sidecar/config.yaml"
 class Command(click.Command):
     """A command whose help ends with examples (as typed into a shell) and with what its exit codes mean."""
 
-    def __init__(
-        self, *args: Any, examples: Sequence[str] = (), exit_codes: Mapping[int, str] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, examples: Sequence[str], exit_codes: Mapping[int, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
-        self.exit_codes = dict(exit_codes or {})
+        self.exit_codes = dict(exit_codes)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if self.examples:
-            with formatter.section("Examples"):
-                for example in self.examples:
-                    for line in example.splitlines():
-                        formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
-        if self.exit_codes:
-            with formatter.section("Exit codes"):
-                formatter.write_dl([(str(code), meaning) for code, meaning in self.exit_codes.items()])
+        with formatter.section("Examples"):
+            for example in self.examples:
+                for line in example.splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in self.exit_codes.items()])
 
 
 def seconds(_: click.Context, param: click.Parameter, value: str) -> float:

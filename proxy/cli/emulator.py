@@ -64,10 +64,25 @@ curl -X PUT http://127.0.0.1:9229/_emulator/faults \\
     help="A scope that the client may ask for; may be repeated. The gateways ask for the first.",
 )
 @click.option(
+    "--route",
+    "routes",
+    metavar="PATH",
+    multiple=True,
+    default=["*"],
+    show_default=True,
+    help="A path that the REST and HTTP APIs have; may be repeated. * is every path.",
+)
+@click.option(
     "--token-lifetime", metavar="DURATION", default="1h", show_default=True, callback=seconds, help="Of its tokens."
 )
 def command(
-    port: int, host: str, client_id: str, client_secret: str, scopes: tuple[str, ...], token_lifetime: float
+    port: int,
+    host: str,
+    client_id: str,
+    client_secret: str,
+    scopes: tuple[str, ...],
+    routes: tuple[str, ...],
+    token_lifetime: float,
 ) -> None:
     """Serve a local Cognito user pool with one app client, and three gateways that accept its tokens, on one origin.
 
@@ -79,6 +94,7 @@ def command(
             client_id=client_id,
             client_secrets=(client_secret,),
             scopes=scopes,
+            routes=routes,
             # Whole seconds, as Cognito counts. Less than one becomes 0, which is refused by its name.
             token_lifetime=int(token_lifetime),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -14,23 +13,8 @@ T = TypeVar("T")
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end, on uvloop where it is installed."""
-    _hold_standard_descriptors()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(work)
-
-
-def _hold_standard_descriptors() -> None:
-    """Put nothing in the place of a standard stream that this process was started without (`cognito-sidecar run >&-`).
-
-    Otherwise the next socket gets its number: log lines would go to some connection, and libuv, which is beneath
-    uvloop, aborts when it closes such a descriptor.
-    """
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            # The lowest free number is taken: this one, since those below it are held.
-            os.open(os.devnull, os.O_RDWR)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,14 +12,30 @@ from typing import Final, TextIO
 PROGRAM: Final = "cognito-sidecar"
 
 
+def hold_standard_streams() -> None:
+    """Put nothing in the place of a standard stream that this process was started without (`cognito-sidecar run >&-`).
+
+    Otherwise the next file or socket gets its number: log lines would go to some connection, and libuv, which is
+    beneath uvloop, aborts when it closes such a descriptor.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is taken: this one, since those below it are held.
+            os.open(os.devnull, os.O_RDWR)
+    # Python has None there, which libraries that write a line do not expect.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
 def say(line: str = "") -> None:
     """One line on standard output, seen at once; lost where nobody can take it. For commands that keep running."""
     stream = sys.stdout
     try:
         stream.write(line + "\n")
         stream.flush()
-    except (OSError, ValueError, AttributeError):
-        # AttributeError: a process started with its standard output closed has None there.
+    except (OSError, ValueError):
         discard(stream)
 
 
@@ -29,7 +45,7 @@ def complain(message: str, *, prefix: str = f"{PROGRAM}: ") -> None:
     try:
         stream.write(prefix + one_line(message) + "\n")
         stream.flush()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         discard(stream)
 
 
@@ -39,13 +55,12 @@ def one_line(text: str, limit: int = 2000) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def discard(stream: TextIO | None) -> None:
+def discard(stream: TextIO) -> None:
     """Send what is left in a broken stream's buffer, and all that follows, nowhere: the interpreter flushes it again
     on its way out, and would complain in several lines and change the exit code."""
     try:
-        if stream is not None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
     except (OSError, ValueError):
         pass  # A stream without a descriptor, such as a test's, has nothing to flush into.

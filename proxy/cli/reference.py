@@ -50,8 +50,7 @@ def _section(parent: click.Context, name: str, command: Command) -> str:
     options = [p for p in command.params if isinstance(p, click.Option)]
     if options:
         lines += ["| option | |", "|---|---|", *(_option(context, option) for option in options), ""]
-    if command.examples:
-        lines += ["```sh", *command.examples, "```", ""]
+    lines += ["```sh", *command.examples, "```", ""]
     lines += ["| exit code | |", "|---|---|"]
     lines += [f"| {code} | {meaning} |" for code, meaning in command.exit_codes.items()]
     return "\n".join(lines) + "\n"

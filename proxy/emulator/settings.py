@@ -47,7 +47,7 @@ class Settings:
     required_scopes: tuple[str, ...] | None = None
     """Any one of these lets a caller in at the gateways. None: the first of `scopes`. Empty: no scope is asked for,
     and a REST API then takes every token for an ID token and refuses it, as the real one does."""
-    routes: tuple[str, ...] = ("/", "/hello", "/echo")
+    routes: tuple[str, ...] = ("*",)
     """Paths that the REST and HTTP APIs have, for every method; `*` is every path. An ALB has no routes."""
     header: str = "Authorization"
     """The header in which the gateways look for the token."""

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from typing import Final
+
+from aiohappyeyeballs import start_connection
 
 from proxy.config.model import Upstream
 from proxy.errors import Refusal
 from proxy.forward.connection import Owner, UpstreamConnection
+from proxy.forward.secure import TlsSessions, TlsTransport
 from proxy.tls import TlsFileError, client_context, fingerprint, server_hostname
+
+_NEXT_ADDRESS_SECONDS: Final = 0.25
 
 
 class Connector:
@@ -22,23 +28,34 @@ class Connector:
         self._seconds = float(upstream.timeouts.connect)
         self._context: ssl.SSLContext | None = None
         self._loaded: tuple[object, ...] = ()
+        self._sessions = TlsSessions()
 
     async def connect(self, owner: Owner) -> UpstreamConnection:
         """One connection, ready for a request. Raises Refusal (`upstream_unreachable`), which says why in words."""
-        url = self._url
-        secure = url.scheme == "https"
+        connection = UpstreamConnection(owner)
         try:
             async with asyncio.timeout(self._seconds):
-                _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(owner),
-                    url.host,
-                    url.port,
-                    ssl=self._tls_context() if secure else None,
-                    server_hostname=server_hostname(self._tls, url.host) if secure else None,
-                )
+                await self._open(connection)
         except Exception as error:  # noqa: BLE001  (whatever it is, the requests that wait must hear of it)
-            raise Refusal("upstream_unreachable", f"{url.origin}: {self._in_words(error)}") from None
+            raise Refusal("upstream_unreachable", f"{self._url.origin}: {self._in_words(error)}") from None
         return connection
+
+    async def _open(self, connection: UpstreamConnection) -> None:
+        url, loop = self._url, self._loop
+        addresses = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        # RFC 8305: the next address is tried when one takes its time, and the first that answers wins.
+        connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1)
+        if url.scheme == "http":
+            await loop.create_connection(lambda: connection, sock=connected)
+            return
+        name = server_hostname(self._tls, url.host)
+        secure = TlsTransport(connection, self._tls_context(), name, self._sessions)
+        await loop.create_connection(lambda: secure, sock=connected)
+        try:
+            await secure.ready
+        except BaseException:
+            secure.abort()
+            raise
 
     def _tls_context(self) -> ssl.SSLContext:
         """Made when it is first needed, and again when a file of it has changed: certificates are renewed on disk."""

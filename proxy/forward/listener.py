@@ -8,14 +8,11 @@ the rules need what it hides: the bytes of a head, when a 100 is said, how an an
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
-import stat
 from collections.abc import Callable
 
 from aiohttp import web
 
+from proxy.binding import Binding, bind
 from proxy.config.model import Address
 from proxy.errors import StartError
 from proxy.forward.caller import CallerConnection
@@ -71,6 +68,7 @@ class Listener:
         self._open: set[CallerConnection] = set()
         self._left = asyncio.Event()
         self._runner: web.ServerRunner | None = None
+        self._binding: Binding
 
     @property
     def authority(self) -> bytes:
@@ -82,28 +80,18 @@ class Listener:
         runner = web.ServerRunner(_Connections(lambda: CallerConnection(self)), handle_signals=False)
         await runner.setup()
         try:
-            if self.address.unix:
-                _remove_stale_socket(self.address.unix)
-                await web.UnixSite(runner, self.address.unix).start()
-            else:
-                site = web.TCPSite(runner, self.address.host, self.address.port, reuse_address=True, backlog=1024)
-                await site.start()
-        except (OSError, StartError) as error:
+            self._binding = await bind(runner, self.address, "listen")
+        except StartError:
             await runner.cleanup()
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise StartError(f"cannot listen on {self.address}: {why}") from None
-        if not self.address.unix:
-            self.address = self.address._replace(port=runner.addresses[0][1])
+            raise
+        self.address = self.address._replace(port=self._binding.port)
         self._runner = runner
 
     async def stop_accepting(self) -> None:
         """Close the listening socket; connections stay. New requests on them are refused."""
-        if self._runner is not None and not self.draining:
-            for site in list(self._runner.sites):
-                await site.stop()
-            if self.address.unix:
-                _remove_socket(self.address.unix)
         self.draining = True
+        if self._runner is not None:
+            await self._binding.stop()
 
     async def drained(self) -> None:
         """Return when no request is under way any more; then the idle connections are closed."""
@@ -143,26 +131,3 @@ class Listener:
         """A request has ended."""
         if self.draining:
             self._left.set()
-
-
-def _remove_socket(path: str) -> None:
-    """Leave no file behind that leads nowhere; another process may have replaced or removed it."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-
-
-def _remove_stale_socket(path: str) -> None:
-    """Remove a socket file that nobody listens on. Raises StartError for one in use, or a file of another kind."""
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise StartError("there is a file of another kind")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-    raise StartError("another process listens there")

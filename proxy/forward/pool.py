@@ -162,6 +162,8 @@ class Pool:
     async def _open(self) -> None:
         try:
             connection = await self._connect(self)
+            if not connection.usable:  # `lost` has been called for it already, and will not be again.
+                raise Refusal("upstream_unreachable", "the upstream closed the connection as soon as it was made")
         except Refusal as refusal:
             self._stats.connects["failure"] += 1
             if self._waiting:

@@ -22,7 +22,7 @@ class CutOffError(ConnectionError):
     """The connection ended without TLS's own end: what came may not be all."""
 
 
-class TlsSession:
+class TlsSessions:
     """What one upstream's connections remember of each other: the last session, to be resumed."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
     """
 
     def __init__(
-        self, protocol: asyncio.Protocol, context: ssl.SSLContext, server_name: str, sessions: TlsSession
+        self, protocol: asyncio.Protocol, context: ssl.SSLContext, server_name: str, sessions: TlsSessions
     ) -> None:
         super().__init__()
         self._protocol = protocol
@@ -60,6 +60,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         self._below: asyncio.Transport | None = None
         self._reading = True
         self._ended: Exception | None = None
+        self._has_read = False
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # What the TCP transport below calls.
@@ -120,6 +121,9 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         """TLS can end one direction, but servers take its close_notify for the end of both."""
         return False
 
+    def get_write_buffer_size(self) -> int:
+        return 0 if self._below is None else self._below.get_write_buffer_size()
+
     def is_closing(self) -> bool:
         return self._below is None or self._below.is_closing()
 
@@ -159,6 +163,9 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
     def _read(self) -> None:
         """Give what has arrived, record by record, without asking for one that is not there."""
         tls, incoming, protocol = self._tls, self._incoming, self._protocol
+        if not self._has_read:
+            self._has_read = True
+            asyncio.get_running_loop().call_soon(self._keep_session)
         try:
             while self._below is not None and self._reading:
                 data = tls.read(_RECORD)
@@ -170,10 +177,12 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
                 if not incoming.pending and not tls.pending():
                     break
         except ssl.SSLWantReadError:
-            # Part of a record, or one without content: session tickets come like this.
-            self._sessions.keep(self._context, tls.session)
-            self._flush()
+            self._flush()  # Part of a record, or one without content, which may want an answer.
         except ssl.SSLError as error:
             self._ended = error
             if self._below is not None:
                 self._below.abort()
+
+    def _keep_session(self) -> None:
+        """A server's tickets come before, or with, the first that it says (RFC 8446 §4.6.1)."""
+        self._sessions.keep(self._context, self._tls.session)

@@ -30,7 +30,7 @@ class Upload:
         self.size += sum(map(len, pieces))
         if self.size > self._keep_limit:
             self._kept = None
-        elif self._kept is not None:
+        if self._kept is not None:
             self._kept += map(bytes, pieces)
 
     def send(self, connection: UpstreamConnection, pieces: list[Piece]) -> None:

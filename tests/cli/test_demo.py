@@ -77,7 +77,8 @@ async def test_a_call_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_nothing_to_tell_before_the_sidecar_runs() -> None:
     async with Story() as story:
-        with pytest.raises(SidecarError, match="not been started"):
+        await story._cognito_and_gateway()
+        with pytest.raises(SidecarError, match="the demo's sidecar has not been started"):
             story.what_to_try()
 
 

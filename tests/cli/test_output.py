@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -31,8 +32,6 @@ def test_one_line_is_cut_visibly() -> None:
 @pytest.mark.parametrize(("write", "name"), [(say, "stdout"), (complain, "stderr")])
 def test_a_stream_that_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch, write: object, name: str) -> None:
     assert callable(write)
-    monkeypatch.setattr(sys, name, None)
-    write("into nothing")
     read, end = os.pipe()
     os.close(read)
     with os.fdopen(end, "w") as pipe:
@@ -48,7 +47,4 @@ def test_say_shows_the_line_at_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_discard_takes_a_stream_without_a_descriptor() -> None:
-    discard(None)
-    import io
-
     discard(io.StringIO())

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from proxy.cli.loop import Signals
+from proxy.cli.run import _second_stop
 from proxy.emulator import Emulator
 from tests import processes
 from tests.cli.conftest import Run
@@ -79,6 +81,14 @@ async def test_a_second_signal_cuts_what_is_under_way(
             await reader.readexactly(1)
         writer.close()
     assert "requests_cut" in sidecar.output
+
+
+async def test_sighup_while_draining_is_no_second_signal() -> None:
+    signals = Signals()
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        signals._arrived.put_nowait(number)
+    await _second_stop(signals)
+    assert await signals.next() == signal.SIGINT
 
 
 async def until_under_way(sidecar: processes.Sidecar) -> None:

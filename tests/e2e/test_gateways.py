@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.emulator import Settings
 from tests.e2e.world import world
 from tests.processes import StartSidecar
 
@@ -60,7 +61,7 @@ NOT_FOUND = (404, {"message": "Not Found"})
 async def test_what_the_gateway_says_of_a_route_comes_back_as_it_is(
     kind: str, answer: tuple[int, Any], sidecar_process: StartSidecar, tmp_path: Path
 ) -> None:
-    async with world(sidecar_process, tmp_path, kinds=(kind,)) as w:
+    async with world(sidecar_process, tmp_path, kinds=(kind,), settings=Settings(routes=("/hello",))) as w:
         async with w.session.get(w.sidecar.url(kind) + "/nowhere") as response:
             assert (response.status, json.loads(await response.read())) == answer
             assert "X-Sidecar-Error" not in response.headers, "the answer is the gateway's own"
@@ -70,8 +71,6 @@ async def test_what_the_gateway_says_of_a_route_comes_back_as_it_is(
 async def test_a_token_without_the_scope_is_the_gateways_to_refuse(
     sidecar_process: StartSidecar, tmp_path: Path
 ) -> None:
-    from proxy.emulator import Settings
-
     settings = Settings(scopes=("mydomain.com/API_ACCESS", "mydomain.com/OTHER"))
     auth = {"scopes": ["mydomain.com/OTHER"]}
     async with world(sidecar_process, tmp_path, kinds=("rest", "http"), settings=settings, auth=auth) as w:

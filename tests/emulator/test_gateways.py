@@ -167,14 +167,15 @@ UNKNOWN = [
 @pytest.mark.parametrize(("kind", "status", "body"), UNKNOWN)
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("GET", "/hello/"), ("TRACE", "/hello")])
 async def test_an_unknown_route_is_refused_with_or_without_a_token(
-    caller: Caller, kind: str, status: int, body: bytes, method: str, path: str
+    opened: Opened, kind: str, status: int, body: bytes, method: str, path: str
 ) -> None:
-    for headers in ({}, bearer(caller.emulator.issue())):
-        reply = await caller.ask(method, f"/{kind}{path}", headers=headers)
-        assert (reply.status, reply.body) == (status, body)
-        assert ids_are_right(kind, reply.lower)
-        expected = "MissingAuthenticationTokenException" if kind == "rest" else None
-        assert reply.lower.get("x-amzn-errortype") == expected
+    async with opened(routes=("/", "/hello")) as caller:
+        for headers in ({}, bearer(caller.emulator.issue())):
+            reply = await caller.ask(method, f"/{kind}{path}", headers=headers)
+            assert (reply.status, reply.body) == (status, body)
+            assert ids_are_right(kind, reply.lower)
+            expected = "MissingAuthenticationTokenException" if kind == "rest" else None
+            assert reply.lower.get("x-amzn-errortype") == expected
 
 
 async def test_a_load_balancer_has_no_routes(caller: Caller) -> None:

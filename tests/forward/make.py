@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
 import msgspec
@@ -70,6 +71,46 @@ def upstream(name: str = "orders", *, key_name: bytes = b"", **changes: Any) -> 
         ticker=cast(Ticker, nothing),
         pool=cast(Pool, nothing),
     )
+
+
+class HandLoop:
+    """An event loop's clock and timers, turned by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers: list[_Timer] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> _Timer:
+        timer = _Timer(self, self.now + delay, callback)
+        self.timers.append(timer)
+        return timer
+
+    def turn(self, seconds: float) -> None:
+        """Let time pass, and call what is due in it, each at its moment."""
+        end = self.now + seconds
+        while due := [timer for timer in self.timers if timer.when <= end]:
+            timer = min(due, key=lambda timer: timer.when)
+            self.timers.remove(timer)
+            self.now = timer.when
+            timer.callback()
+        self.now = end
+
+    @property
+    def as_loop(self) -> asyncio.AbstractEventLoop:
+        return cast(asyncio.AbstractEventLoop, self)
+
+
+class _Timer:
+    def __init__(self, loop: HandLoop, when: float, callback: Callable[[], None]) -> None:
+        self._loop = loop
+        self.when = when
+        self.callback = callback
+
+    def cancel(self) -> None:
+        self._loop.timers.remove(self)
 
 
 def raw(first: str, *fields: str) -> bytes:

@@ -63,7 +63,9 @@ class Wire:
         return self._writer.transport.get_write_buffer_size()
 
     def send(self, data: bytes) -> None:
-        self._writer.write(data)
+        """Write, unless the connection has ended in the meantime."""
+        if not self._writer.is_closing():
+            self._writer.write(data)
 
     async def send_bytewise(self, data: bytes) -> None:
         """Send one byte at a time; the loop turns in between, so that each is read before the next is there."""
@@ -96,10 +98,6 @@ class Wire:
         """Wait for the other side to close, in whichever way."""
         with suppress(ConnectionError):
             await self.rest()
-
-    def at_end(self) -> bool:
-        """The other side has closed, and all it sent was read."""
-        return self._reader.at_eof()
 
     def end(self) -> None:
         """Close this half; the other may still send."""
@@ -176,7 +174,6 @@ class Tokens:
     def recovers(self, outcome: str = "renewed", text: str = "tok.2", number: int = 2) -> None:
         """Decide what becomes of refused tokens."""
         token = AccessToken(text, number, proven=False) if outcome == "renewed" else None
-        self.token = token or self.token
         self.recovery.set_result(Recovery(outcome, token))  # type: ignore[arg-type]
 
     def current(self) -> AccessToken | None:
@@ -188,7 +185,9 @@ class Tokens:
 
     async def refused(self, number: int, seconds: float) -> Recovery:
         self.refusals.append(number)
-        return await self._given(self.recovery)
+        recovery = await self._given(self.recovery)
+        self.token = recovery.token or self.token
+        return recovery
 
     def accepted(self, token: AccessToken) -> None:
         token.proven = True

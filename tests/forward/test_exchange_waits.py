@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
 
 import pytest
 
@@ -190,30 +190,44 @@ async def test_an_idle_connection_is_closed_in_time() -> None:
         assert rig.pool.idle == 0
 
 
-@pytest.mark.parametrize("phase", ["connection", "asked", "answering"])
-async def test_a_caller_that_goes_leaves_nothing_behind(phase: str) -> None:
+async def test_a_caller_that_goes_while_it_waits_for_a_connection() -> None:
     async with sidecar(pool=ONE) as rig:
-        other, busy, _ = await rig.exchange()
-        if phase == "connection":
-            caller = await rig.call(GET)
-            await until(lambda: rig.pool._waiting)
-        else:
-            caller, other = other, caller if (caller := other) else other
-            if phase == "answering":
-                busy.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
-                await caller.take(40)
+        first, peer, _ = await rig.exchange()
+        second = await rig.call(GET)
+        await until(lambda: rig.pool._waiting)
+        second.reset()
+        await until(lambda: not rig.pool._waiting)
+        assert rig.stats.requests == {("GET", 499): 1}
+        peer.send(OK)
+        await first.message()
+        assert rig.pool.idle == 1
+
+
+@pytest.mark.parametrize("began, status", [(b"", 499), (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab", 200)])
+async def test_a_caller_that_goes_closes_the_upstreams_connection(began: bytes, status: int) -> None:
+    async with sidecar() as rig:
+        caller, peer, _ = await rig.exchange()
+        peer.send(began)
+        assert await caller.take(len(began)) == began
         caller.reset()
-        if phase == "connection":
-            await until(lambda: not rig.pool._waiting)
-            busy.send(OK)
-            await other.message()
-            assert rig.pool.idle == 1
-        else:
-            with suppress(ConnectionError):
-                assert await busy.rest() == b""
+        await peer.gone()
         await rig.settled()
-        assert rig.stats.requests["GET", 200 if phase == "answering" else 499] == 1
+        assert rig.pool.idle == 0
+        assert rig.stats.requests == {("GET", status): 1}
         assert not rig.stats.errors
+
+
+async def test_a_caller_that_closed_and_does_not_read_is_noticed_by_its_reset() -> None:
+    """Closing both halves looks like closing one: only writing to it shows the difference."""
+    async with sidecar() as rig:
+        caller, peer, _ = await rig.exchange()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\nab")
+        await caller.head()
+        caller.close()
+        while rig.stats.in_flight:
+            peer.send(b"more")
+            await asyncio.sleep(0)
+        assert rig.stats.requests == {("GET", 200): 1}
 
 
 async def test_a_failure_after_the_caller_has_gone_changes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def answered(*fields: str, first: str = "HTTP/1.1 200 OK", shape: ResponseShape 
 
 def test_a_whole_request_head_in_its_order() -> None:
     """Request line, Host, the caller's fields, framing, configured fields, Via, and the credential last."""
-    changes = Headers(set={"X-Team": Value("blue"), "x-Über".replace("Ü", "U"): Value("\xe4")}, remove=("X-Debug",))
+    changes = Headers(set={"X-Team": Value("blue"), "x-Umlaut": Value("\xe4")}, remove=("X-Debug",))
     rules = make_rules(settings(path="/dev", headers=changes), b"x-key")
     head = request(
         "POST /api/a?b HTTP/1.1",
@@ -56,7 +57,7 @@ def test_a_whole_request_head_in_its_order() -> None:
     )
     assert request_head(head, b"/dev/a?b", rules, AUTH, False) == (
         b"POST /dev/a?b HTTP/1.1\r\nHost: api.test\r\nx-b: 1\r\nX-A: \r\nX-B: 2\r\nVia: 1.0 before\r\nX-Latin: \xff\r\n"
-        b"Content-Length: 5\r\nX-Team: blue\r\nx-Uber: \xc3\xa4\r\n" + VIA + AUTH + b"\r\n"
+        b"Content-Length: 5\r\nX-Team: blue\r\nx-Umlaut: \xc3\xa4\r\n" + VIA + AUTH + b"\r\n"
     )
 
 
@@ -123,9 +124,7 @@ def test_a_websocket_handshake_is_the_one_upgrade_that_goes_on() -> None:
         ("x-token", "Token", b"x-token: Token ", [b"AUTHORIZATION: b"]),
     ],
 )
-def test_the_configured_header_is_the_callers_no_more(header: str, scheme: str, begins: bytes, kept: list[bytes]) -> None:
-    import msgspec
-
+def test_the_configured_header_is_not_the_callers(header: str, scheme: str, begins: bytes, kept: list[bytes]) -> None:
     auth = msgspec.structs.replace(settings().auth, header=header, scheme=scheme)
     rules = make_rules(settings(auth=auth), b"")
     assert rules.auth_begins == begins
@@ -176,30 +175,39 @@ def test_a_whole_response_head() -> None:
 @pytest.mark.parametrize(
     ("first", "fields", "shape", "lines"),
     [
-        pytest.param("200 OK", ["Transfer-Encoding: chunked"], (True, False), [b"Transfer-Encoding: chunked"], id="chunks"),
+        pytest.param(
+            "200 OK", ["Transfer-Encoding: chunked"], (True, False), [b"Transfer-Encoding: chunked"], id="chunks"
+        ),
         pytest.param("200 OK", [], (False, True), [b"Connection: close"], id="the connection is the end"),
         pytest.param("200 OK", ["Transfer-Encoding: chunked"], (False, False), [], id="to HEAD"),
-        pytest.param("304 Not Modified", ["Content-Length: 9"], (False, False), [b"Content-Length: 9"], id="304 (§8.6)"),
+        pytest.param("304 Not Modified", ["Content-Length: 9"], (False, False), [b"Content-Length: 9"], id="304"),
         pytest.param("204 No Content", ["Content-Length: 9"], (False, False), [], id="204 has no length (§8.6)"),
-        pytest.param("103 Early Hints", ["Content-Length: 9", "Link: x"], (False, False), [b"Link: x"], id="nor has 103"),
+        pytest.param("103 Early Hints", ["Content-Length: 9", "Link: x"], (False, False), [b"Link: x"], id="103"),
         pytest.param(
-            "200 OK", ["Connection: Content-Length", "Content-Length: 9"], (False, False), [b"Content-Length: 9"],
+            "200 OK",
+            ["Connection: Content-Length", "Content-Length: 9"],
+            (False, False),
+            [b"Content-Length: 9"],
             id="Connection cannot take the framing off",
         ),
         pytest.param("200 OK", ["connection: x-sidecar-error", "x-SIDECAR-error: a"], (False, False), [], id="forged"),
         pytest.param(
-            "101 Switching", ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Accept: a"], (False, False),
+            "101 Switching",
+            ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Accept: a"],
+            (False, False),
             [b"Sec-WebSocket-Accept: a", b"Connection: Upgrade", b"Upgrade: websocket"],
             id="a WebSocket",
         ),
         pytest.param("426 Upgrade", ["Connection: upgrade", "Upgrade: h2c"], (False, False), [], id="no other upgrade"),
         pytest.param(
-            "302 Found", ["LOCATION: /a", "Content-Location: /b", "Refresh: /c"], (False, False),
+            "302 Found",
+            ["LOCATION: /a", "Content-Location: /b", "Refresh: /c"],
+            (False, False),
             [b"LOCATION: mapped:/a", b"Content-Location: mapped:/b", b"Refresh: /c"],
             id="locations",
         ),
     ],
-)  # fmt: skip
+)
 def test_how_answers_go_on(first: str, fields: list[str], shape: tuple[bool, bool], lines: list[bytes]) -> None:
     assert answered(*fields, first=f"HTTP/1.1 {first}", shape=ResponseShape(*shape)) == lines
 
@@ -214,7 +222,7 @@ ROOTS = Locations(b"http://127.0.0.1:81", b"", b"", b"http://localhost:8080")
     ("locations", "value", "local"),
     [
         pytest.param(MAPPED, "https://api.test/dev/x?y#z", "http://localhost:8080/api/x?y#z", id="absolute"),
-        pytest.param(MAPPED, "HTTPS://API.Test/dev/X", "http://localhost:8080/api/X", id="scheme and host know no case"),
+        pytest.param(MAPPED, "HTTPS://API.Test/dev/X", "http://localhost:8080/api/X", id="in capitals"),
         pytest.param(MAPPED, "https://api.test:443/dev/x", "http://localhost:8080/api/x", id="the scheme's own port"),
         pytest.param(MAPPED, "https://api.test:/dev/x", "http://localhost:8080/api/x", id="an empty port"),
         pytest.param(MAPPED, "//api.test/dev/x", "//localhost:8080/api/x", id="without a scheme"),
@@ -229,11 +237,13 @@ ROOTS = Locations(b"http://127.0.0.1:81", b"", b"", b"http://localhost:8080")
         pytest.param(ROOTS, "http://127.0.0.1:81?a", "http://localhost:8080/?a", id="a bare origin with a query"),
         pytest.param(ROOTS, "/x", "/x", id="a path between two roots"),
         pytest.param(
-            Locations(b"https://api.test", b"/dev", b"", b"http://localhost"), "/dev//evil.test/x",
-            "http://localhost//evil.test/x", id="two slashes never become a host",
+            Locations(b"https://api.test", b"/dev", b"", b"http://localhost"),
+            "/dev//evil.test/x",
+            "http://localhost//evil.test/x",
+            id="two slashes never become a host",
         ),
     ],
-)  # fmt: skip
+)
 def test_locations_below_the_upstream_lead_back_here(locations: Locations, value: str, local: str) -> None:
     assert locations.to_local(value.encode()) == local.encode()
 
@@ -245,7 +255,15 @@ def test_locations_below_the_upstream_lead_back_here(locations: Locations, value
         *("https://api.test.evil.test/dev", "https://api.test@evil.test/dev", "https://u@api.test/dev/x"),
         *("https://api.test:80/dev/x", "//api.test:443443/dev", "https://api.test/prod/x", "https://api.test/"),
         *("https://api.test", "https://api.test/developer", "/developer", "/dev;x", "/prod/x", "/", "///dev/x"),
-        *("/dev/../prod", "/dev/..", "/dev/./x", "/dev/..?a", "/dev/%2e%2e/prod", "/dev/.%2E", "https://api.test/dev/../x"),
+        *(
+            "/dev/../prod",
+            "/dev/..",
+            "/dev/./x",
+            "/dev/..?a",
+            "/dev/%2e%2e/prod",
+            "/dev/.%2E",
+            "https://api.test/dev/../x",
+        ),
         *("x", "../x", "?a", "#a", "", "dev/x", "mailto:a@api.test", "https:/dev/x", "https:dev", "\\\\api.test/dev"),
     ],
 )
@@ -253,13 +271,14 @@ def test_other_locations_stay_as_they_came(value: str) -> None:
     assert MAPPED.to_local(value.encode()) == value.encode()
 
 
-paths = st.lists(st.sampled_from(["", "a", "dev", "b.c", "%41", "x;y"]), max_size=4).map(lambda parts: "/" + "/".join(parts))
+segments = st.lists(st.sampled_from(["", "a", "dev", "b.c", "%41", "x;y"]), max_size=4)
+paths = segments.map(lambda parts: "/" + "/".join(parts))
 suffixes = st.sampled_from(["", "?", "?a=/../b", "#c", "?a#/b"])
 bases = st.sampled_from(["", "/dev", "/a/b"])
 
 
 @given(bases, bases, paths, suffixes, st.sampled_from(["https://api.test", "//api.test:443", ""]))
-def test_what_was_mapped_leads_back_to_where_it_pointed(base: str, prefix: str, path: str, suffix: str, form: str) -> None:
+def test_what_was_mapped_leads_back(base: str, prefix: str, path: str, suffix: str, form: str) -> None:
     """A caller that follows the mapped Location asks the upstream for what the Location said."""
     if not form and (base + path).startswith("//"):
         return  # That names a host.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -27,17 +27,24 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def serving(answer: bytes | Respond, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serving(
+    answer: bytes | Respond, *, tls: ssl.SSLContext | None = None, reads: bool = True
+) -> AsyncIterator[Server]:
     """A server that answers each request with these bytes and closes, or does whatever `answer` does.
 
-    Empty bytes close the connection without an answer.
+    Empty bytes close the connection without an answer; with `reads` False it does not read the request first.
     """
     server = Server()
+    handlers: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
+        handler = asyncio.current_task()
+        assert handler is not None
+        handlers.add(handler)
         try:
-            server.requests.append(await read_request(reader))
+            if reads:
+                server.requests.append(await read_request(reader))
             if isinstance(answer, bytes):
                 writer.write(answer)
                 await writer.drain()
@@ -47,6 +54,8 @@ async def serving(answer: bytes | Respond, *, tls: ssl.SSLContext | None = None)
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
 
     listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
@@ -54,6 +63,8 @@ async def serving(answer: bytes | Respond, *, tls: ssl.SSLContext | None = None)
         yield server
     finally:
         listener.close()
+        # A handler ends when its client has hung up: a connection that a test leaves open would hang here.
+        await asyncio.gather(*handlers)
 
 
 def http(status: int, body: bytes = b"", *fields: str) -> bytes:

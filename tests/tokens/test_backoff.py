@@ -46,14 +46,14 @@ def test_every_reason_has_a_pause(reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(
-    "retry_after,pause", [(None, 1), (0.0, 1), (0.2, 1), (7.0, 7), (300.0, 300), (301.0, 300), (1e9, 300)]
+    ("retry_after", "pause"), [(None, 1), (0.0, 1), (0.2, 1), (7.0, 7), (300.0, 300), (301.0, 300), (1e9, 300)]
 )
 def test_retry_after_lengthens_a_pause_up_to_five_minutes(retry_after: float | None, pause: float) -> None:
     assert Backoff().after("throttled").pause(1.0, retry_after) == pause
 
 
 @pytest.mark.parametrize(
-    "text,seconds",
+    ("text", "seconds"),
     [
         (None, None),
         ("120", 120.0),

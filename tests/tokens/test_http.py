@@ -8,18 +8,18 @@ import json
 import os
 import ssl
 import zlib
+from shutil import copyfile
 from typing import Any, Final
 
 import aiohttp
 import pytest
-from yarl import URL
 
 from proxy.clock import SystemClock
 from proxy.config.model import Tls, Url, Value
 from proxy.errors import Reason, TokenError
 from proxy.tls import TlsFileError
 from proxy.tokens import TokenSource
-from proxy.tokens.endpoint import Answer, Endpoint, Grant
+from proxy.tokens.endpoint import Endpoint, Grant
 from proxy.tokens.http import LONGEST_BODY, HttpTransport, describe, unpack
 from tests.certificates import Authority
 from tests.tokens.helpers import SECRET, make_auth
@@ -28,6 +28,11 @@ from tests.tokens.servers import Server, http, serving
 pytestmark = pytest.mark.uvloop
 
 GOOD: Final = json.dumps({"access_token": "the-token", "token_type": "Bearer", "expires_in": 3600}).encode()
+
+
+def packed(plain: bytes) -> bytes:
+    """gzip without the time of day, which would be in the name of the test."""
+    return gzip.compress(plain, mtime=0)
 
 
 def client(port: int, *, scheme: str = "http", path: str = "/oauth2/token", **changes: Any) -> Endpoint:
@@ -71,13 +76,6 @@ async def test_what_is_sent() -> None:
         "Content-Length": str(len(body)),
         "User-Agent": "cognito-sidecar",
         "Connection": "close",
-    } or fields == {
-        "Host": f"127.0.0.1:{server.port}",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/x-www-form-urlencoded",
-        "Content-Length": str(len(body)),
-        "User-Agent": "cognito-sidecar",
     }
     assert body == b"grant_type=client_credentials&scope=orders%2FREAD"
 
@@ -130,7 +128,7 @@ def chunked(*pieces: bytes) -> bytes:
     [
         chunked(GOOD[:5], GOOD[5:], b""),
         b"HTTP/1.0 200 OK\r\n\r\n" + GOOD,
-        http(200, gzip.compress(GOOD), "Content-Encoding: gzip"),
+        http(200, packed(GOOD), "Content-Encoding: gzip"),
         http(200, zlib.compress(GOOD), "Content-Encoding: Deflate"),
         http(200, b"\xef\xbb\xbf" + GOOD, "Content-Type: text/html"),
         http(200, GOOD.replace(b"}", b"," + b" " * 60_000 + b'"x": 1}')),
@@ -144,7 +142,7 @@ async def test_answers_that_are_good_enough(sent: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent,reason",
+    ("sent", "reason"),
     [
         (http(429, b"{}", "Retry-After: 5"), "throttled"),
         (http(503, b"<html>"), "server_error"),
@@ -156,7 +154,7 @@ async def test_answers_that_are_good_enough(sent: bytes) -> None:
         (http(200, b"{" + GOOD), "malformed_response"),
         (http(200, GOOD + b" " * LONGEST_BODY), "malformed_response"),
         (chunked(*[b" " * 4096] * 20, GOOD, b""), "malformed_response"),
-        (http(200, gzip.compress(GOOD + b" " * 10_000_000), "Content-Encoding: gzip"), "malformed_response"),
+        (http(200, packed(GOOD + b" " * 10_000_000), "Content-Encoding: gzip"), "malformed_response"),
         (http(200, GOOD, "Content-Encoding: gzip"), "malformed_response"),
         (http(200, GOOD, "Content-Encoding: br"), "malformed_response"),
         (http(200, GOOD, "X-Long: " + "x" * 9000), "malformed_response"),
@@ -271,11 +269,8 @@ async def test_certificates_that_cannot_be_trusted(authority: Authority) -> None
 
 
 async def test_a_server_that_speaks_no_tls() -> None:
-    async with serving(b"") as server:
-        listener = await asyncio.start_server(lambda _, writer: writer.write(b"HTTP/1.1 400 No\r\n\r\n"), "127.0.0.1")
-        server.port = listener.sockets[0].getsockname()[1]
+    async with serving(b"HTTP/1.1 400 Bad Request\r\n\r\n", reads=False) as server:
         error = await refusal(server, scheme="https")
-        listener.close()
     assert str(error) == "tls: the TLS handshake with the token endpoint failed"
 
 
@@ -300,8 +295,7 @@ async def test_a_certificate_renewed_on_disk_is_used_at_the_next_call(authority:
         endpoint = client(server.port, scheme="https", tls=Tls(ca_file=str(trusted)))
         with pytest.raises(TokenError, match=r"^tls: ca_file: "):
             await endpoint.obtain(Value(SECRET))
-        with open(authority.ca_file, "rb") as ca_file:
-            trusted.write_bytes(ca_file.read())
+        copyfile(authority.ca_file, trusted)
         assert (await endpoint.obtain(Value(SECRET))).text == "the-token"
         assert (await endpoint.obtain(Value(SECRET))).text == "the-token"
 
@@ -314,7 +308,7 @@ def _key() -> aiohttp.client_reqrep.ConnectionKey:
 
 
 @pytest.mark.parametrize(
-    "error,reason,detail",
+    ("error", "reason", "detail"),
     [
         (TimeoutError(), "timeout", "the token endpoint did not answer within 3 s"),
         (TlsFileError("ca_file", "/ca", "gone"), "tls", "ca_file: /ca: gone"),
@@ -329,37 +323,36 @@ def _key() -> aiohttp.client_reqrep.ConnectionKey:
         (OSError(), "connection", "there is no connection to the token endpoint"),
         (ValueError("quotes"), "connection", "the call of the token endpoint failed (ValueError)"),
         (
-            aiohttp.InvalidURL(URL("http://quotes/")),
+            aiohttp.InvalidURL(f"http://{SECRET}/"),
             "connection",
-            "the call of the token endpoint failed (InvalidUrlClientError)",
+            "the call of the token endpoint failed (InvalidURL)",
         ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_errors_in_words(error: Exception, reason: Reason, detail: str) -> None:
     described = describe(error, 3.0)
-    assert described.reason == reason
-    assert described.detail == detail or isinstance(error, aiohttp.InvalidURL)
+    assert (described.reason, described.detail) == (reason, detail)
 
 
 @pytest.mark.parametrize(
-    "packed,coding,plain",
+    ("body", "coding", "plain"),
     [
         (None, "gzip", None),
         (b"x", "", b"x"),
         (b"x", "identity", b"x"),
-        (gzip.compress(b"x"), "x-gzip", b"x"),
-        (gzip.compress(b"x")[:-4], "gzip", None),
-        (gzip.compress(b"x" * LONGEST_BODY), "gzip", b"x" * LONGEST_BODY),
-        (gzip.compress(b"x" * (LONGEST_BODY + 1)), "gzip", None),
+        (packed(b"x"), "x-gzip", b"x"),
+        (packed(b"x")[:-4], "gzip", None),
+        (packed(b"x" * LONGEST_BODY), "gzip", b"x" * LONGEST_BODY),
+        (packed(b"x" * (LONGEST_BODY + 1)), "gzip", None),
         (b"x", "gzip, br", None),
     ],
+    ids=["unread", "none", "identity", "x-gzip", "cut off", "largest", "too large", "two codings"],
 )
-def test_unpacking(packed: bytes | None, coding: str, plain: bytes | None) -> None:
-    assert unpack(packed, coding) == plain
+def test_unpacking(body: bytes | None, coding: str, plain: bytes | None) -> None:
+    assert unpack(body, coding) == plain
 
 
-async def test_an_error_code_of_the_machine_is_put_in_words() -> None:
+def test_an_error_code_of_the_machine_is_put_in_words() -> None:
     error = describe(ConnectionResetError(104, f"quotes {SECRET}"), 1.0)
     assert error.detail == f"there is no connection to the token endpoint ({os.strerror(104).lower()})"
-    assert isinstance(Answer(200, b"x"), tuple)

@@ -18,7 +18,7 @@ def make_jwt(claims: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "expires_in,claimed,life",
+    ("expires_in", "claimed", "life"),
     [
         (3600, None, 3600),
         (3599.5, None, 3599.5),
@@ -57,7 +57,7 @@ def test_token_life(expires_in: object, claimed: float | None, life: float) -> N
 
 
 @pytest.mark.parametrize(
-    "claims,life",
+    ("claims", "life"),
     [
         ({"exp": 2000, "iat": 500}, 1500.0),
         ({"exp": 2000.5, "iat": 500}, 1500.5),

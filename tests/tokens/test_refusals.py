@@ -25,7 +25,7 @@ def after_a_cool_down_began() -> Refusals:
 
 
 @pytest.mark.parametrize(
-    "number,proven,cooling,pausing,verdict",
+    ("number", "proven", "cooling", "pausing", "verdict"),
     [
         (6, True, "none", False, Verdict.TAKE),
         (6, False, "running", True, Verdict.TAKE),

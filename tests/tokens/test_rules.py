@@ -58,7 +58,7 @@ def ask(
 
 
 @pytest.mark.parametrize(
-    "age,state",
+    ("age", "state"),
     [
         (0, State.FRESH),
         (749.9, State.FRESH),
@@ -79,7 +79,7 @@ def test_a_source_without_a_token_is_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    "monotonic_age,wall_age,state",
+    ("monotonic_age", "wall_age", "state"),
     [
         (10, 10, State.FRESH),
         (10, 800, State.STALE),  # the machine slept
@@ -129,7 +129,7 @@ def test_each_row(row: tuple[str, float, Event, bool, float | None, bool, bool, 
 
 
 @pytest.mark.parametrize(
-    "event,fetching,retry_at,fetch,until",
+    ("event", "fetching", "retry_at", "fetch", "until"),
     [
         (Event.TICK, False, None, True, None),
         (Event.REQUEST, True, None, False, None),
@@ -144,7 +144,7 @@ def test_empty(event: Event, fetching: bool, retry_at: float | None, fetch: bool
 
 
 @pytest.mark.parametrize(
-    "age,asked,waiters,event,retry_at,at_rest,fetch",
+    ("age", "asked", "waiters", "event", "retry_at", "at_rest", "fetch"),
     [
         (700, 0, 0, Event.TICK, None, False, False),  # fresh: nothing is due, so nothing rests
         (800, 0, 0, Event.TICK, None, True, False),
@@ -169,13 +169,13 @@ def test_a_source_without_idle_after_never_rests() -> None:
     assert ask(1e6, asked=0, idle_after=0).fetch
 
 
-@pytest.mark.parametrize("life,seconds", [(3600, 10), (200, 10), (199, 9.95), (2, 0.1), (1, 0.05)])
+@pytest.mark.parametrize(("life", "seconds"), [(3600, 10), (200, 10), (199, 9.95), (2, 0.1), (1, 0.05)])
 def test_margin(life: float, seconds: float) -> None:
     assert margin(life) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
-    "life,refresh_at,jitter,drawn,age",
+    ("life", "refresh_at", "jitter", "drawn", "age"),
     [
         (3600, 0.75, 0.05, 0.5, 2700),
         (3600, 0.75, 0.05, 0.0, 2520),
