@@ -117,9 +117,14 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.write(data)
 
     def write_eof(self) -> None:
-        """End this side of a tunnel; over TLS that cannot be said without ending the other."""
-        if self._transport is not None and self._transport.can_write_eof():
+        """End this side of a tunnel. Over TLS that cannot be said without ending the other, so both end: a caller
+        that was killed looks just like one that closed its half, and must not stay connected for its upstream."""
+        if self._transport is None:
+            return
+        if self._transport.can_write_eof():
             self._transport.write_eof()
+        else:
+            self._transport.close()
 
     def read_body(self) -> None:
         """Pass the response body on from now on; what has arrived already comes before this returns."""
@@ -287,10 +292,10 @@ class UpstreamConnection(asyncio.Protocol):
         if self._sink is None:
             return
         self._state = State.TUNNEL
-        sink = self._sink
-        sink.switched(head)
-        if data and self._sink is sink:
-            sink.response_pieces([data])
+        self._sink.switched(head)
+        # What came with the 101 is for whoever serves the tunnel now.
+        if data and self._sink is not None:
+            self._sink.response_pieces([data])
 
     def _body_bytes(self, data: bytes) -> None:
         body = self._body

@@ -12,7 +12,7 @@ from aiohappyeyeballs import start_connection
 from proxy.config.model import Upstream
 from proxy.errors import Refusal
 from proxy.forward.connection import Owner, UpstreamConnection
-from proxy.forward.secure import TlsSessions, TlsTransport
+from proxy.forward.secure import CutOffError, TlsSessions, TlsTransport
 from proxy.tls import TlsFileError, client_context, fingerprint, server_hostname
 
 _NEXT_ADDRESS_SECONDS: Final = 0.25
@@ -42,15 +42,17 @@ class Connector:
 
     async def _open(self, connection: UpstreamConnection) -> None:
         url, loop = self._url, self._loop
+        secure: TlsTransport | None = None
+        if url.scheme == "https":
+            # Before there is a socket: what fails here would leave it open.
+            name = server_hostname(self._tls, url.host)
+            secure = TlsTransport(connection, self._tls_context(), name, self._sessions)
         addresses = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
         # RFC 8305: the next address is tried when one takes its time, and the first that answers wins.
         connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1)
-        if url.scheme == "http":
-            await loop.create_connection(lambda: connection, sock=connected)
+        await loop.create_connection(lambda: secure or connection, sock=connected)
+        if secure is None:
             return
-        name = server_hostname(self._tls, url.host)
-        secure = TlsTransport(connection, self._tls_context(), name, self._sessions)
-        await loop.create_connection(lambda: secure, sock=connected)
         try:
             await secure.ready
         except BaseException:
@@ -82,6 +84,8 @@ class Connector:
                 return f"its certificate is not trusted: {error.verify_message}"
             case ssl.SSLError():
                 return f"TLS failed: {error.reason or 'the handshake was cut off'}"
+            case CutOffError():
+                return "TLS failed: the handshake was cut off"
             case ConnectionRefusedError():
                 return "the connection was refused"
             case TlsFileError():

@@ -58,8 +58,11 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
             self._incoming, self._outgoing, server_hostname=server_name, session=sessions.of(context)
         )
         self._below: asyncio.Transport | None = None
+        self._open = False
+        """The protocol above knows of its connection, and has not been told that it is lost."""
         self._reading = True
-        self._ended: Exception | None = None
+        self._whole = False
+        """The peer's close_notify has come: all that it sent is here."""
         self._has_read = False
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -67,25 +70,26 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._below = cast(asyncio.Transport, transport)
-        self._handshake()
+        if not self.ready.done():
+            self._handshake()
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
-        if not self.ready.done():
+        if self._open:
+            if self._reading:
+                self._read()
+        elif not self.ready.done():
             self._handshake()
-        elif self._reading:
-            self._read()
 
     def eof_received(self) -> bool:
-        self._ended = self._ended or CutOffError("cut off without close_notify")
+        # Now, not when the transport below has closed: until then this connection would look fit for use.
+        self._lost(CutOffError("cut off without close_notify"))
+        self.abort()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         self._below = None
-        if not self.ready.done():
-            self.ready.set_exception(error or self._ended or CutOffError("closed during the handshake"))
-        elif not self.ready.cancelled() and self.ready.exception() is None:
-            self._protocol.connection_lost(error or self._ended)
+        self._lost(None if self._whole else error)
 
     def pause_writing(self) -> None:
         self._protocol.pause_writing()
@@ -97,7 +101,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
 
     def write(self, data: Piece | bytearray) -> None:
         below = self._below
-        if below is None or not data:
+        if below is None or below.is_closing() or not data:
             return
         view: Piece | bytearray = data
         while (sent := self._tls.write(view)) < len(view):
@@ -114,8 +118,8 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
             return
         self._reading = True
         self._below.resume_reading()
-        if self._incoming.pending or self._tls.pending():
-            self._read()
+        # Later, as any transport would: whoever calls may have older bytes that it has yet to deal with.
+        asyncio.get_running_loop().call_soon(self._read_what_waits)
 
     def can_write_eof(self) -> bool:
         """TLS can end one direction, but servers take its close_notify for the end of both."""
@@ -128,7 +132,16 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         return self._below is None or self._below.is_closing()
 
     def close(self) -> None:
-        self.abort()
+        """What has been written goes out, and then close_notify. What still comes is not read."""
+        below = self._below
+        if below is None or below.is_closing():
+            return
+        try:
+            self._tls.unwrap()
+        except ssl.SSLError:
+            pass  # The peer has not said its own good-bye yet, and this does not wait for it.
+        self._flush()
+        below.close()
 
     def abort(self) -> None:
         below = self._below
@@ -145,43 +158,68 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
             return
         except (ssl.SSLError, ssl.CertificateError) as error:
             self._flush()  # The alert tells the peer why.
-            self.ready.set_exception(error)
+            self._lost(error)
             if self._below is not None:
                 self._below.close()
             return
         self._flush()
         self.ready.set_result(None)
+        self._open = True
         self._protocol.connection_made(self)
-        if self._incoming.pending or self._tls.pending():
-            self._read()
+        self._read_what_waits()
+
+    def _lost(self, error: Exception | None) -> None:
+        """Tell whoever is to be told, once."""
+        if not self.ready.done():
+            self.ready.set_exception(error or CutOffError("closed during the handshake"))
+            self.ready.exception()  # Whoever waited may have gone just now: then nobody is to hear of it.
+        elif self._open:
+            self._open = False
+            self._protocol.connection_lost(error)
 
     def _flush(self) -> None:
         data = self._outgoing.read()
         if data and self._below is not None:
             self._below.write(data)
 
+    def _read_what_waits(self) -> None:
+        if self._open and self._reading and (self._incoming.pending or self._tls.pending()):
+            self._read()
+
     def _read(self) -> None:
-        """Give what has arrived, record by record, without asking for one that is not there."""
-        tls, incoming, protocol = self._tls, self._incoming, self._protocol
+        """Give what has arrived, without asking for a record that is not there.
+
+        All of it at once: a protocol that has read the end of a message must see what else came with it, before it
+        takes the connection for free.
+        """
         if not self._has_read:
             self._has_read = True
             asyncio.get_running_loop().call_soon(self._keep_session)
+        tls, incoming = self._tls, self._incoming
+        records = []
+        error: ssl.SSLError | None = None
         try:
-            while self._below is not None and self._reading:
-                data = tls.read(_RECORD)
-                if not data:  # close_notify
-                    self._ended = None
-                    self._below.close()
-                    return
-                protocol.data_received(data)
+            while data := tls.read(_RECORD):
+                records.append(data)
                 if not incoming.pending and not tls.pending():
                     break
+            else:
+                self._whole = True  # close_notify
         except ssl.SSLWantReadError:
-            self._flush()  # Part of a record, or one without content, which may want an answer.
-        except ssl.SSLError as error:
-            self._ended = error
-            if self._below is not None:
-                self._below.abort()
+            pass  # Part of a record, or one without content.
+        except ssl.SSLError as broken:
+            error = broken
+        self._flush()  # An answer to a record without content, or an alert.
+        if records:
+            self._protocol.data_received(records[0] if len(records) == 1 else b"".join(records))
+        if self.is_closing():
+            return
+        if error is not None:
+            self._lost(error)
+            self.abort()
+        elif self._whole:
+            self._protocol.eof_received()
+            self.close()
 
     def _keep_session(self) -> None:
         """A server's tickets come before, or with, the first that it says (RFC 8446 §4.6.1)."""

@@ -88,8 +88,9 @@ class Endpoint:
     async def obtain(self, secret: Value) -> Grant:
         """One call. Raises TokenError."""
         headers, body = make_request(self._auth, secret)
+        sent = self._clock.read().wall
         answer = await self._transport.post(headers, body)
-        return read_answer(answer, self._auth, secret, self._clock.read().wall)
+        return read_answer(answer, self._auth, secret, sent=sent, now=self._clock.read().wall)
 
 
 def make_request(auth: Auth, secret: Value) -> tuple[dict[str, str], bytes]:
@@ -126,15 +127,15 @@ def _basic(pair: str) -> str:
     return "Basic " + b64encode(pair.encode()).decode("ascii")
 
 
-def read_answer(answer: Answer, auth: Auth, secret: Value, wall: float) -> Grant:
+def read_answer(answer: Answer, auth: Auth, secret: Value, *, sent: float, now: float) -> Grant:
     """What an answer means: by its status first, because anything may answer in an endpoint's place.
 
-    `wall` is the time now, for a Retry-After that is a date. Raises TokenError.
+    `sent` and `now` are Unix time: when the call was made, and when it was answered. Raises TokenError.
     """
-    retry_after = parse_retry_after(answer.retry_after, wall)
+    retry_after = parse_retry_after(answer.retry_after, now)
     status = answer.status
     if status == 200:
-        return _read_grant(answer, auth, secret)
+        return _read_grant(answer, auth, secret, sent)
     if status == 429:
         raise TokenError("throttled", "the token endpoint asks for fewer calls (429)", retry_after=retry_after)
     if 500 <= status <= 599:
@@ -163,7 +164,7 @@ def _read_error(answer: Answer, auth: Auth, secret: Value) -> tuple[Reason, str]
     return "malformed_response", f"the token endpoint answers {answer.status}{named or ' without an OAuth error'}"
 
 
-def _read_grant(answer: Answer, auth: Auth, secret: Value) -> Grant:
+def _read_grant(answer: Answer, auth: Auth, secret: Value, sent: float) -> Grant:
     """The token of a 200, checked before anybody uses it."""
     fields = _json_object(answer.body)
     if fields is None:
@@ -184,7 +185,7 @@ def _read_grant(answer: Answer, auth: Auth, secret: Value) -> Grant:
     # Scopes are shown in /status: an endpoint that puts a credential there is not believed.
     if _is_scopes(granted) and text not in granted and secret.reveal() not in granted:
         scopes = tuple(granted.split(" "))
-    return Grant(text, token_life(fields.get("expires_in"), jwt_life(text)), scopes)
+    return Grant(text, token_life(fields.get("expires_in"), jwt_life(text, sent)), scopes)
 
 
 def _is_scopes(granted: object) -> TypeGuard[str]:

@@ -17,6 +17,9 @@ LONGEST = 365 * 24 * 3600.0
 """Seconds. A longer life is taken for this long: it is a mistake, and timers and dates have their limits."""
 
 _LONGEST_DIGITS = 20
+_EARLIEST_ISSUE = 2.0
+"""Seconds that `iat` may lie before the request and still be the request's own: one is lost by the rounding of
+`iat` to whole seconds, and one allows for clocks that differ."""
 
 
 def token_life(expires_in: object, claimed: float | None) -> float:
@@ -29,8 +32,13 @@ def token_life(expires_in: object, claimed: float | None) -> float:
     return min(max(min(given, default=DEFAULT), SHORTEST), LONGEST)
 
 
-def jwt_life(token: str) -> float | None:
-    """`exp` less `iat` of a JWT (RFC 7519 §4.1.4, §4.1.6), in seconds; None for anything that is not one."""
+def jwt_life(token: str, sent: float) -> float | None:
+    """`exp` less `iat` of a JWT (RFC 7519 §4.1.4, §4.1.6), in seconds; None for anything that is not one.
+
+    `sent` is when the token was asked for, in Unix time. Most servers, Cognito too, cut `iat` down to whole
+    seconds, so that a token's life has begun up to a second before anybody asked for it. That is taken off
+    here: of a life of two seconds it may be the half.
+    """
     if token.count(".") != 2:
         return None
     import jwt  # noqa: PLC0415  (it brings cryptography with it, and is needed once an hour)
@@ -40,9 +48,12 @@ def jwt_life(token: str) -> float | None:
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         return None
     expires, issued = _number(claims.get("exp")), _number(claims.get("iat"))
-    if expires is None or issued is None:
+    if expires is None or issued is None or not expires > issued:
         return None
-    return _positive(expires - issued)
+    early = sent - issued
+    life = expires - issued - (early if 0.0 < early <= _EARLIEST_ISSUE else 0.0)
+    # Not infinity less infinity, which is no number, and not nothing: `token_life` knows the least.
+    return None if math.isnan(life) else max(life, SHORTEST)
 
 
 def _number(value: object) -> float | None:

@@ -39,7 +39,7 @@ from proxy.tokens.interface import AccessToken
 
 MARGIN_SECONDS = 10.0
 MARGIN_SHARE = 0.05
-SHORTEST_RENEWAL = 1.0
+SHORTEST_RENEWAL = 0.5
 """Seconds. No token is renewed earlier than this after it was asked for, however short its life is said to be."""
 
 

@@ -325,7 +325,7 @@ class TokenSource:
         detail = "timeout: the token endpoint has not answered yet"
         if self._closed:
             detail = "the sidecar is shutting down"
-        elif error is not None:
+        elif error is not None and self.stats.consecutive_failures:
             detail = f"{error.reason}: {error.detail}"
         return TokenUnavailable(detail, retry_after=max(1.0, self._next_attempt(now)))
 
@@ -381,7 +381,7 @@ class TokenSource:
             raise TokenError("timeout", f"the token's life of {grant.life:g} s was over before it arrived")
         access.proven = not self._refusals.obtained(now)
         self._token, self._access = token, access
-        self._retry_at, self._backoff, self._last_error = None, Backoff(), None
+        self._retry_at, self._backoff = None, Backoff()
         self.stats.successes += 1
         self.stats.consecutive_failures = 0
         self.stats.last_success_at = now.wall

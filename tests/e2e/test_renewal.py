@@ -54,7 +54,8 @@ async def test_a_failing_endpoint_is_not_noticed_while_the_token_lives(
         assert {status for status, _ in answers} == {200}
         told = await w.status()
         assert told["state"] == "FRESH"
-        assert told["last_error"] is None
+        assert told["last_error"]["reason"] == "server_error", "it stays to be read, with its time"
+        assert told["consecutive_failures"] == 0
         assert told["token_calls"] == {"success": 2, "failure": 2}
 
 

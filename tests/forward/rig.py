@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
-from proxy.config.model import Address, Auth, RequireHeader, Url, Value
+from proxy.config.model import Address, Auth, RequireHeader, Tls, Url, Value
 from proxy.config.model import Upstream as Settings
 from proxy.forward.caller import CallerConnection
 from proxy.forward.guard import make_guard
@@ -29,7 +29,7 @@ from proxy.tokens.interface import AccessToken, Recovery
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
+PATIENCE = 5.0
 """Seconds after which what a test waits for will not come. Never reached in a good run."""
 
 ONE_MIB = 1024 * 1024
@@ -109,7 +109,10 @@ class Wire:
     def reset(self) -> None:
         """Go away without a good-bye."""
         raw = self._writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if self._writer.is_closing() or raw is None:
+            return
+        with suppress(OSError):  # The other side may have been first.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def closed(self) -> None:
@@ -247,7 +250,9 @@ class Rig:
         await until(lambda: not self.stats.in_flight and not self.pool.busy and not self.pool.opening)
 
     async def leave(self) -> None:
+        """All callers go away, so that nobody can take it for the end of one half."""
         for wire in self._callers:
+            wire.reset()
             await wire.closed()
 
 
@@ -285,6 +290,7 @@ async def sidecar(
     key: RequireHeader | None = None,
     allow_browsers: bool = False,
     base: str = "",
+    tls_settings: Tls | None = None,
     **settings: Any,
 ) -> AsyncIterator[Rig]:
     """Start everything. `settings` are an upstream's, as the configuration has them; `tls` makes the upstream https."""
@@ -298,7 +304,7 @@ async def sidecar(
     where = url or Url("https" if tls else "http", "127.0.0.1", origin.port, base)
     upstream = Upstream(
         "orders",
-        Settings(**{"listen": listen, "url": where, "auth": auth, **settings}),
+        Settings(**{"listen": listen, "url": where, "auth": auth, "tls": tls_settings or Tls(), **settings}),
         provider=tokens,
         stats=UpstreamStats(),
         key_name=key.name.lower().encode() if key else b"",

@@ -133,6 +133,7 @@ async def test_a_slow_side_slows_the_other(slow: str) -> None:
             await one.take(ONE_MIB)
         other.end()
         assert await one.rest() == b""
+        one.end()
 
 
 @pytest.mark.parametrize("who", ["caller", "upstream"])

@@ -113,8 +113,8 @@ def good(**changes: object) -> dict[str, object]:
     return {"access_token": "the-token", "token_type": "Bearer", "expires_in": 3600} | changes
 
 
-def read(one: Answer, wall: float = 1_800_000_000.0, **changes: Any) -> Grant:
-    return read_answer(one, make_auth(**changes), Value(SECRET), wall)
+def read(one: Answer, sent: float = 1_800_000_000.0) -> Grant:
+    return read_answer(one, make_auth(), Value(SECRET), sent=sent, now=1_800_000_000.0)
 
 
 def refusal(one: Answer) -> TokenError:
@@ -135,6 +135,7 @@ def test_the_shorter_of_both_lives() -> None:
     assert read(answer(200, good(access_token=token))).life == 1800
     assert read(answer(200, good(access_token=token, expires_in=None))).life == 1800
     assert read(answer(200, good(expires_in="nonsense"))).life == 300
+    assert read(answer(200, good(access_token=token)), sent=100.75).life == 1799.25
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
@@ -250,7 +251,7 @@ def test_words_for_a_person_on_call() -> None:
 def test_an_error_code_that_is_no_plain_word_or_is_ours_is_not_quoted(code: object) -> None:
     auth = make_auth(client_id=Value("my_client"))
     with pytest.raises(TokenError) as caught:
-        read_answer(answer(400, {"error": code}), auth, Value("plain_secret_word"), 0.0)
+        read_answer(answer(400, {"error": code}), auth, Value("plain_secret_word"), sent=0.0, now=0.0)
     assert caught.value.detail == "the token endpoint answers 400 without an OAuth error"
 
 

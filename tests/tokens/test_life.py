@@ -68,6 +68,9 @@ def test_token_life(expires_in: object, claimed: float | None, life: float) -> N
         ({"iat": 500}, None),
         ({"exp": True, "iat": 0}, None),
         ({"exp": None, "iat": 0}, None),
+        ({"exp": float("inf"), "iat": 0}, float("inf")),
+        ({"exp": float("nan"), "iat": 0}, None),
+        ({"exp": 0, "iat": float("-inf")}, float("inf")),
         ({"exp": 10**400, "iat": 0}, float("inf")),
         ({"exp": 10**400, "iat": 10**400}, None),
         ([], None),
@@ -75,14 +78,34 @@ def test_token_life(expires_in: object, claimed: float | None, life: float) -> N
     ],
 )
 def test_jwt_life(claims: Any, life: float | None) -> None:
-    assert jwt_life(make_jwt(claims)) == life
+    assert jwt_life(make_jwt(claims), sent=1_800_000_000.0) == life
+
+
+@pytest.mark.parametrize(
+    ("sent", "life"),
+    [
+        (1000.0, 60.0),
+        (1000.75, 59.25),  # iat was cut down to the whole second
+        (1002.0, 58.0),  # and the endpoint's clock is behind
+        (1002.1, 60.0),  # this far apart the clocks say nothing about each other
+        (999.9, 60.0),  # the second changed under way
+        (5.0, 60.0),
+    ],
+)
+def test_a_life_begins_with_the_second_in_which_the_token_was_issued(sent: float, life: float) -> None:
+    assert jwt_life(make_jwt({"exp": 1060, "iat": 1000}), sent) == pytest.approx(life)
+
+
+def test_what_is_left_of_a_very_short_life() -> None:
+    assert jwt_life(make_jwt({"exp": 1002, "iat": 1000}), 1000.9) == pytest.approx(1.1)
+    assert jwt_life(make_jwt({"exp": 1001, "iat": 1000}), 1000.9) == SHORTEST
 
 
 @pytest.mark.parametrize("token", ["", "opaque", "a.b", "a.b.c", "..", "a.b.c.d.e", make_jwt({}) + "é", "é.é.é"])
 def test_what_is_no_jwt_claims_nothing(token: str) -> None:
-    assert jwt_life(token) is None
+    assert jwt_life(token, 0.0) is None
 
 
 def test_a_token_of_ten_thousand_brackets_claims_nothing() -> None:
     body = urlsafe_b64encode(b"[" * 10_000).rstrip(b"=").decode()
-    assert jwt_life(f"{body}.{body}.x") is None
+    assert jwt_life(f"{body}.{body}.x", 0.0) is None

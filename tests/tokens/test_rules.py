@@ -183,8 +183,9 @@ def test_margin(life: float, seconds: float) -> None:
         (2, 0.75, 0.0, 0.5, 1.5),
         (3600, 1.0, 0.5, 1.0, 3590),  # never past the margin
         (3600, 0.02, 0.5, 0.0, 36),  # jitter does not take more than half
-        (10, 0.01, 0.0, 0.5, 1.0),  # never sooner than a second
-        (1, 0.75, 0.0, 0.5, 0.95),
+        (10, 0.01, 0.0, 0.5, 0.5),  # never sooner than half a second
+        (1, 0.75, 0.0, 0.5, 0.75),
+        (0.5, 0.75, 0.0, 0.5, 0.475),
     ],
 )
 def test_renewal_age(life: float, refresh_at: float, jitter: float, drawn: float, age: float) -> None:

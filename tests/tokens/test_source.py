@@ -229,7 +229,7 @@ async def test_status_over_a_life() -> None:
     fresh = bench.source.status()
     obtained = bench.clock.wall
     assert (fresh.state, fresh.usable, fresh.at_rest, fresh.fetching) == ("FRESH", True, False, False)
-    assert (fresh.last_error, fresh.consecutive_failures) == (None, 0)
+    assert (fresh.last_error, fresh.consecutive_failures) == (failed.last_error, 0), "it stays to be read, as past"
     assert (fresh.obtained_at, fresh.expires_at) == (obtained, obtained + 3600)
     assert fresh.renew_at == fresh.next_attempt_at == obtained + 2700
     assert (fresh.lifetime, fresh.secret, fresh.number) == (3600, "1 of 1", 1)

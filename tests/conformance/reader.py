@@ -1,0 +1,134 @@
+"""A strict reader of HTTP/1.1 messages for the tests: the other reader of what the sidecar wrote.
+
+It shares no line with the sidecar's own parsers and forgives nothing: a single byte out of the grammar of RFC 9112,
+a second length, a framing that could be read in two ways, and it raises `Unreadable`. Where it and another
+parser agree on what a message says, the message can be read in one way only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+
+
+class Unreadable(Exception):
+    """The bytes are not exactly HTTP/1.1 messages."""
+
+
+class Incomplete(Unreadable):
+    """They may become a message when more follows."""
+
+
+class Message(NamedTuple):
+    """One message, as it is understood."""
+
+    first: tuple[bytes, ...]
+    """Method, target, version; or version, status, reason."""
+    fields: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    closes: bool
+    """Its body ended with the connection."""
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for one, value in self.fields if one.lower() == name]
+
+
+def read_requests(data: bytes) -> list[Message]:
+    """All requests of a connection, in order."""
+    found = []
+    while data:
+        first, fields, data = _head(data)
+        parts = tuple(first.split(b" "))
+        if len(parts) != 3 or not _is_token(parts[0]) or not _is_visible(parts[1]) or parts[2] != b"HTTP/1.1":
+            raise Unreadable(f"request line {first!r}")
+        hosts = [value for name, value in fields if name.lower() == b"host"]
+        if len(hosts) != 1:
+            raise Unreadable(f"{len(hosts)} Host fields")
+        body, data, _ = _body(fields, data, otherwise=b"")
+        found.append(Message(parts, fields, body, closes=False))
+    return found
+
+
+def read_responses(data: bytes, methods: list[bytes]) -> list[Message]:
+    """All responses of a connection that was closed at the end of `data`: finals to `methods`, interims among them."""
+    found, left = [], [*methods]
+    while data:
+        first, fields, data = _head(data)
+        version, _, rest = first.partition(b" ")
+        status, space, reason = rest.partition(b" ")
+        if version != b"HTTP/1.1" or not space or len(status) != 3 or not status.isdigit():
+            raise Unreadable(f"status line {first!r}")
+        if not left:
+            raise Unreadable("a response to nothing")
+        code, closes, body = int(status), False, b""
+        if code >= 200 and left.pop(0) != b"HEAD" and code not in (204, 304):
+            body, data, closes = _body(fields, data, otherwise=data)
+        found.append(Message((version, status, reason), fields, body, closes))
+    return found
+
+
+def _head(data: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...], bytes]:
+    head, end, rest = data.partition(b"\r\n\r\n")
+    if not end:
+        raise Incomplete("a head without its end")
+    first, *lines = head.split(b"\r\n")
+    fields = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not _is_token(name) or not _is_text(value):
+            raise Unreadable(f"field line {line!r}")
+        fields.append((name, value.strip(b" \t")))
+    if not _is_text(first):
+        raise Unreadable(f"first line {first!r}")
+    return first, tuple(fields), rest
+
+
+def _body(fields: tuple[tuple[bytes, bytes], ...], data: bytes, *, otherwise: bytes) -> tuple[bytes, bytes, bool]:
+    """The body, what follows it, and whether it ended with the connection; `otherwise` where nothing frames it."""
+    codings = [value for name, value in fields if name.lower() == b"transfer-encoding"]
+    lengths = [value for name, value in fields if name.lower() == b"content-length"]
+    match codings, lengths:
+        case [], []:
+            return otherwise, data[len(otherwise) :], bool(otherwise)
+        case [], [length]:
+            if not length.isdigit():
+                raise Unreadable(f"length {length!r}")
+            if len(data) < int(length):
+                raise Incomplete("a body shorter than its length")
+            return data[: int(length)], data[int(length) :], False
+        case [b"chunked"], []:
+            return _chunks(data)
+        case _:
+            raise Unreadable(f"framed by {codings} and {lengths}")
+
+
+def _chunks(data: bytes) -> tuple[bytes, bytes, bool]:
+    content = b""
+    while True:
+        size, end, data = data.partition(b"\r\n")
+        if not end:
+            raise Incomplete("a chunk without its size")
+        if not size or len(size) > 16 or not _HEX.issuperset(size):
+            raise Unreadable(f"chunk size {size!r}")
+        length = int(size, 16)
+        if len(data) < length + 2:
+            raise Incomplete("a chunk that is not all here")
+        if data[length : length + 2] != b"\r\n":
+            raise Unreadable("no CRLF after a chunk, or trailers, which nobody passes on")
+        content, data = content + data[:length], data[length + 2 :]
+        if not length:
+            return content, data, False
+
+
+def _is_token(text: bytes) -> bool:
+    return bool(text) and _TOKEN.issuperset(text)
+
+
+def _is_visible(text: bytes) -> bool:
+    return bool(text) and all(byte > 0x20 and byte != 0x7F for byte in text)
+
+
+def _is_text(text: bytes) -> bool:
+    return all((byte >= 0x20 and byte != 0x7F) or byte == 0x09 for byte in text)

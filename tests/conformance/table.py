@@ -1,0 +1,283 @@
+"""What a case of the table says, and how it is played: raw bytes in, raw bytes out, on both sides of a real listener.
+
+A case is data. Its upstream is a list of turns, each "these bytes came, exactly; this is the answer"; whatever else
+arrives there fails the case. Its caller sends, gets, and then the connection is as the case says. Each case is played
+twice: sent in one piece, and byte by byte, since where a packet ends must change nothing of what is understood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from proxy.config.model import Url
+from proxy.forward import caller as caller_module
+from tests.conformance.reader import Incomplete, Message, read_requests, read_responses
+from tests.forward.rig import GET, OK, Rig, Wire, refused, sidecar, until, within
+from tests.processes import free_port
+
+LOCAL = b"Host: localhost\r\n"
+HOST = b"@host@"
+"""Stands for the upstream's authority."""
+PROBE = b"GET /probe HTTP/1.1\r\nHost: localhost\r\n\r\n"
+PROBED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nPROBE OK"
+TOKEN = b"Authorization: Bearer tok.1\r\n"
+VIA = b"Via: 1.1 cognito-sidecar\r\n"
+
+
+def request(line: bytes, *fields: bytes, body: bytes = b"") -> bytes:
+    """A caller's HTTP/1.1 request to localhost."""
+    return line + b" HTTP/1.1\r\n" + LOCAL + b"".join(one + b"\r\n" for one in fields) + b"\r\n" + body
+
+
+def forwarded(line: bytes, *fields: bytes, body: bytes = b"", last: bytes = VIA + TOKEN) -> bytes:
+    """What the upstream gets for it: its own name, the fields that pass, and what the sidecar adds."""
+    lines = b"".join(one + b"\r\n" for one in fields)
+    return line + b" HTTP/1.1\r\nHost: " + HOST + b"\r\n" + lines + last + b"\r\n" + body
+
+
+def response(status: bytes, *fields: bytes, body: bytes = b"") -> bytes:
+    """An HTTP/1.1 response, from the upstream or to the caller."""
+    return b"HTTP/1.1 " + status + b"\r\n" + b"".join(one + b"\r\n" for one in fields) + b"\r\n" + body
+
+
+class Turn(NamedTuple):
+    """One step of the scripted upstream."""
+
+    got: bytes
+    """What arrives, byte for byte."""
+    says: bytes = OK
+    then: str = ""
+    """Then it does `close` or `reset` the connection, or the sidecar does: `gone`. The next turn has a new one."""
+
+
+class Cut(NamedTuple):
+    """A request that begins like this, as far as it was sent on, and never becomes whole; then the sidecar closes."""
+
+    whole: bytes
+
+
+class No(NamedTuple):
+    """An answer of the sidecar's own."""
+
+    name: str
+    status: int
+    detail: str = ""
+    """What its detail must hold."""
+
+
+BAD = No("bad_request", 400)
+DENIED = No("caller_denied", 403)
+NOT_ALLOWED = No("not_allowed", 403)
+BAD_UPSTREAM = No("upstream_protocol", 502)
+
+Got = bytes | No
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row."""
+
+    name: str
+    why: str
+    """Why it must be so, in words, with the section of the RFC."""
+    sent: bytes
+    got: Got | tuple[Got, ...]
+    upstream: tuple[Turn | Cut, ...] = ()
+    after: str = ""
+    """The caller's connection then: `kept` (another request on it is served, and nothing else), `closed`, `reset`;
+    empty: closed after a bad request, kept after all else."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the sidecar: see `tests.forward.rig.sidecar`. A bare path in `base` is the upstream's base path."""
+    probe: bytes = PROBE
+    """The request that shows that the connection was kept."""
+    ends: bool = False
+    """The caller closes its half after what it sent."""
+    constants: Mapping[str, float] = field(default_factory=dict)
+    """Of `proxy.forward.caller`, which no configuration changes."""
+    whole_only: bool = False
+    """Not played byte by byte: too long, or about time."""
+    says_bytewise: bool = True
+    """The upstream's answers too come byte by byte when the case is played that way."""
+
+    @property
+    def answers(self) -> tuple[Got, ...]:
+        return self.got if isinstance(self.got, tuple) and not isinstance(self.got, No) else (self.got,)
+
+    @property
+    def ending(self) -> str:
+        last = self.answers[-1] if self.answers else b""
+        return self.after or ("closed" if isinstance(last, No) and last.name == "bad_request" else "kept")
+
+
+async def play(case: Case, *, bytewise: bool) -> None:
+    """Play a case. Raises AssertionError where something is not as it says."""
+    with patch.multiple(caller_module, **case.constants):
+        options = dict(case.options)
+        if options.pop("nobody", False):
+            options["url"] = Url("http", "127.0.0.1", free_port(), "")
+        async with sidecar(**options) as rig:
+            await _Play(case, rig, bytewise=bytewise).run()
+
+
+class _Play:
+    def __init__(self, case: Case, rig: Rig, *, bytewise: bool) -> None:
+        self._case = case
+        self._rig = rig
+        self._bytewise = bytewise
+        self._host = rig.upstream.settings.url.authority.encode()
+        self._peer: Wire | None = None
+        self._seen = asyncio.Event()
+        """The caller has all of its answers; only then does an upstream end a connection that ends with a reset."""
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._upstream())
+            group.create_task(self._caller())
+        connections = self._connections()
+        assert len(self._rig.origin.wires) == connections, "connections to the upstream"
+        await self._rig.leave()
+        await self._rig.settled()
+        self._rig.pool.retire()
+        for wire in self._rig.origin.wires:
+            assert await _rest(wire) == (b"", False), "more went to the upstream"
+
+    def _connections(self) -> int:
+        """How many of them the case speaks of, the last one used again by the request that ends it."""
+        turns = self._case.upstream
+        ended = sum(isinstance(turn, Cut) or bool(turn.then) for turn in turns)
+        last_open = bool(turns) and isinstance(turns[-1], Turn) and not turns[-1].then
+        return ended + (last_open or self._case.ending == "kept")
+
+    # The upstream.
+
+    async def _upstream(self) -> None:
+        for turn in self._case.upstream:
+            peer = self._peer = self._peer or await self._rig.origin.accept()
+            if isinstance(turn, Cut):
+                await self._cut(peer, turn.whole.replace(HOST, self._host))
+                self._peer = None
+                continue
+            await self._took(peer, turn.got.replace(HOST, self._host))
+            says = turn.says.replace(HOST, self._host)
+            if self._bytewise and self._case.says_bytewise:
+                await peer.send_bytewise(says)
+            else:
+                peer.send(says)
+            if turn.then:
+                await self._end(peer, turn.then)
+                self._peer = None
+
+    async def _took(self, peer: Wire, expected: bytes) -> None:
+        if not self._bytewise or b"chunked" not in expected:
+            assert await peer.take(len(expected)) == expected
+            return
+        # How content is cut into chunks follows how it arrived; what it says does not.
+        got = await peer.head()
+        while _is_incomplete(got):
+            got += await peer.take(1)
+        assert read_requests(got) == read_requests(expected)
+
+    async def _cut(self, peer: Wire, whole: bytes) -> None:
+        got, _ = await _rest(peer)
+        head, end, _ = whole.partition(b"\r\n\r\n")
+        assert got.startswith(head + end)
+        assert _is_incomplete(got), "a request that was refused was whole at the upstream"
+        if not self._bytewise:
+            assert whole.startswith(got)
+
+    async def _end(self, peer: Wire, how: str) -> None:
+        if how == "gone":
+            assert (await _rest(peer))[0] == b""
+            return
+        if self._case.ending == "reset":
+            await self._seen.wait()
+        peer.reset() if how == "reset" else peer.close()
+
+    # The caller.
+
+    async def _caller(self) -> None:
+        case = self._case
+        caller = await self._rig.call()
+        if self._bytewise:
+            await caller.send_bytewise(case.sent)
+        else:
+            caller.send(case.sent)
+        if case.ends:
+            caller.end()
+        for expected in case.answers:
+            await self._got(caller, expected)
+        self._seen.set()
+        if case.ending == "kept":
+            await self._probe(caller)
+        else:
+            assert await _rest(caller) == (b"", case.ending == "reset"), "the end of the caller's connection"
+
+    async def _got(self, caller: Wire, expected: Got) -> None:
+        if isinstance(expected, No):
+            bodiless = self._case.sent.startswith(b"HEAD ")
+            raw = await (caller.head() if bodiless else caller.message())
+            if bodiless:
+                assert f"X-Sidecar-Error: {expected.name}\r\n".encode() in raw
+                return
+            answer = refused(raw)
+            assert (answer.status, answer.name) == (expected.status, expected.name), answer
+            assert expected.detail in answer.detail
+            assert answer.fields.get("Connection") == (None if self._case.ending == "kept" else "close")
+        elif self._bytewise and b"chunked" in expected:
+            await self._got_chunked(caller, expected)
+        else:
+            assert await caller.take(len(expected)) == expected
+
+    async def _got_chunked(self, caller: Wire, expected: bytes) -> None:
+        """Compare what is understood: how content is cut into chunks follows how it came from the upstream."""
+        if _understood(expected) is None:  # It is cut: its head at least must be there.
+            head = expected.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            assert await caller.take(len(head)) == head
+            got = head + (await _rest(caller))[0]
+            assert _understood(got) is None, "a cut answer ended as if it were whole"
+            return
+        got = b""
+        while _understood(got) is None:
+            got += await caller.take(1)
+        assert _understood(got) == _understood(expected)
+
+    async def _probe(self, caller: Wire) -> None:
+        caller.send(self._case.probe)
+        peer = self._peer or await self._rig.origin.accept()
+        assert b"/probe HTTP/1.1\r\n" in await peer.head()
+        peer.send(PROBED)
+        assert await caller.take(len(PROBED)) == PROBED
+
+
+def _is_incomplete(data: bytes) -> bool:
+    try:
+        return not read_requests(data)
+    except Incomplete:
+        return True
+
+
+def _understood(data: bytes) -> list[Message] | None:
+    """A final response to a GET and the interims before it; None while it is not whole."""
+    try:
+        found = read_responses(data, [b"GET"])
+    except Incomplete:
+        return None
+    return found if found and int(found[-1].first[1]) >= 200 else None
+
+
+async def _rest(wire: Wire) -> tuple[bytes, bool]:
+    """What comes until the connection ends, and whether that was by a reset."""
+    reader, got = wire._reader, b""
+    with suppress(ConnectionError):
+        while piece := await within(reader.read(65536)):
+            got += piece
+        return got, False
+    return got + bytes(reader._buffer), True  # type: ignore[attr-defined]
+
+
+__all__ = ["GET", "OK", "until"]
