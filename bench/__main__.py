@@ -1,159 +1,146 @@
-"""Runs the benchmark and prints its tables. `python -m bench [--seconds N] [--rounds N]`.
-
-Upstream, sidecar and callers are processes of their own on loopback, pinned to a core each where there are two:
-what is compared is taken in turns within a round, because machines are noisy.
-"""
+"""`python -m bench`: what is measured, with which options, from the first process to the last table."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import datetime as dt
 import os
 import platform
-import signal
-import socket
-import statistics
-import subprocess
+import resource
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from bench.certificate import make_certificate
+from bench import callers, page, tables
+from bench.contenders import ALL, Contender
+from bench.figures import Results, Scenario
+from bench.goals import scenario, verdicts
+from bench.measure import DIRECT, Measurement, Plan
+from bench.processes import Cores, DidNotStart, choose_cores
+from bench.site import POST_BYTES
+from bench.world import world
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-CONNECTIONS = (1, 16, 256)
+MIB = 2**20
+
+REAL_HEADERS = (
+    ("User-Agent", "orders-service/4.2 (python-requests/2.32)"),
+    ("Accept", "application/json, text/plain;q=0.9, */*;q=0.8"),
+    ("Accept-Encoding", "gzip, deflate, br"),
+    ("Accept-Language", "en-GB,en;q=0.7,de;q=0.3"),
+    ("Cache-Control", "no-cache"),
+    ("Cookie", "session=4f1c2a9be0d34c5f8f6f0d7c6d0b4e11; region=eu-central-1"),
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ("tracestate", "vendor=t61rcWkgMzE"),
+    ("X-Request-Id", "0b1f6a52-7c5d-4b0e-9f0a-2f6b3f0f2a11"),
+    ("X-Correlation-Id", "c8a3de6f-52e9-4cf8-8b8c-92a1de1d7a30"),
+    ("X-Client-Version", "2024.11.3"),
+    ("If-None-Match", '"33a64df551425fcc55e4d42a148795d9f25f89d4"'),
+)
+
+SCENARIOS: Sequence[Scenario] = (
+    *(Scenario(scenario("bare", count), "bare", "/", count) for count in (1, 16, 256)),
+    *(Scenario(scenario("headers", count), "12 headers", "/", count, REAL_HEADERS) for count in (1, 16, 256)),
+    Scenario(scenario("10k", 16), "10 KiB answer", "/10k", 16),
+    Scenario(scenario("post", 16), "4 KiB post", "/post", 16, body_bytes=POST_BYTES),
+)
+MANY = SCENARIOS[2]
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(prog="make bench", description="What a request through the sidecar costs.")
-    options.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    options.add_argument("--rounds", type=int, default=3)
-    chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        certificate, key = make_certificate(Path(directory))
-        world = subprocess.Popen(
-            [sys.executable, "-m", "bench.upstream", certificate, key], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            assert world.stdout is not None
-            ports = json.loads(world.stdout.readline())
-            measure(directory, certificate, ports, world.pid, chosen.seconds, chosen.rounds)
-        finally:
-            world.terminate()
-            world.wait()
+def main() -> int:
+    chosen = _options().parse_args()
+    contenders = [one for one in ALL if one.key in chosen.only]
+    _allow_many_files()
+    versions = {one.key: one.version() for one in contenders}
+    present = [one for one in contenders if versions[one.key]]
+    missing = [one for one in contenders if not versions[one.key]]
+    for one in missing:
+        print(f"{one.title} is missing: install {one.install}, or `make bench-tools` on Debian.", file=sys.stderr)
+    cores = choose_cores()
+    plan = Plan(present, SCENARIOS, MANY, chosen.rounds, chosen.seconds, chosen.mebibytes * MIB)
+    began = time.monotonic()
 
+    def say(words: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {words}", file=sys.stderr, flush=True)
 
-def measure(directory: str, certificate: str, ports: dict[str, int], world: int, seconds: float, rounds: int) -> None:
-    port = free_port()
-    config = Path(directory) / "config.json"  # JSON is YAML.
-    config.write_text(json.dumps(configuration(port, free_port(), certificate, ports)))
-    began = time.perf_counter()
-    command = [sys.executable, "-m", "proxy", "run", "--config", str(config)]
-    environment = {**os.environ, "COGNITO_SIDECAR_CONFIG": ""}
-    sidecar = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
-        first = first_response(port, began, sidecar)
-        pin(world, 1)
-        pin(sidecar.pid, 0)
-        idle = resident(sidecar.pid)
-        rows = []
-        for connections in CONNECTIONS:
-            direct = f"https://localhost:{ports['api']}/"
-            taken: list[tuple[dict[str, Any], dict[str, Any], float]] = []
-            for _ in range(rounds):
-                alone = load(direct, connections, seconds, certificate)
-                before = cpu_seconds(sidecar.pid)
-                through = load(f"http://localhost:{port}/", connections, seconds, "")
-                cost = (cpu_seconds(sidecar.pid) - before) / through["requests"] * 1e6
-                taken.append((alone, through, cost))
-            rows.append((connections, taken))
-        report(rows, first, idle, resident(sidecar.pid))
-    finally:
-        sidecar.send_signal(signal.SIGTERM)
-        sidecar.wait()
+        with tempfile.TemporaryDirectory(prefix="bench-") as directory, world(Path(directory)) as around:
+            measurement = Measurement(plan, around, cores, Path(directory), say)
+            measurement.run()
+            upstream = around.upstream
+    except DidNotStart as error:
+        print(f"the upstream did not start: {error}", file=sys.stderr)
+        return 1
+    about = tables.About(
+        date=dt.datetime.now(dt.UTC).date().isoformat(),
+        machine=_processor(),
+        system=f"{_system()}, Linux {platform.release()}",
+        cores=_pinning(cores),
+        callers=callers.name(),
+        upstream=upstream,
+        rounds=chosen.rounds,
+        seconds=chosen.seconds,
+        stream_mib=chosen.mebibytes,
+        versions={one.title: versions[one.key] for one in present},
+        missing={one.title: one.install for one in missing},
+    )
+    _report(about, present, measurement.results, write=chosen.write)
+    return 0
 
 
-def report(rows: list[tuple[int, list[Any]]], first: float, idle: float, after: float) -> None:
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores")
-    print("HTTPS upstream on loopback, keep-alive, 28 bytes of JSON; medians of the rounds\n")
-    print(f"{'connections':>11} {'':<10} {'requests/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'CPU us/request':>15}")
-    for connections, taken in rows:
-        for name, index in (("direct", 0), ("sidecar", 1)):
-            values = {key: statistics.median(row[index][key] for row in taken) for key in taken[0][index]}
-            cost = f"{statistics.median(row[2] for row in taken):15.1f}" if index else f"{'':>15}"
-            print(
-                f"{connections:>11} {name:<10} {values['per_second']:>10.0f} {values['p50_ms']:>8.2f}"
-                f" {values['p99_ms']:>8.2f} {cost}"
-            )
-    print(f"\nstart to first forwarded response  {first:.2f} s")
-    print(f"resident memory                    {idle:.1f} MiB at rest, {after:.1f} MiB after the load")
+def _report(about: tables.About, present: Sequence[Contender], results: Results, *, write: bool) -> None:
+    titles = {one.key: one.title for one in present}
+    everybody = {**titles, DIRECT: "without a proxy"}
+    text = tables.render(about, everybody, SCENARIOS, results, verdicts(results))
+    print(text)
+    if write:
+        page.write(text, titles, results)
 
 
-def configuration(port: int, admin: int, certificate: str, ports: dict[str, int]) -> dict[str, Any]:
-    return {
-        "upstreams": {
-            "bench": {
-                "listen": f"127.0.0.1:{port}",
-                "url": f"https://localhost:{ports['api']}",
-                "tls": {"ca_file": certificate},
-                "pool": {"max_connections": 256},
-                "auth": {
-                    "token_url": f"http://127.0.0.1:{ports['token']}/oauth2/token",
-                    "client_id": "bench",
-                    "client_secret": "bench",
-                },
-            }
-        },
-        "admin": {"listen": f"127.0.0.1:{admin}"},
-        "log": {"level": "error"},
-    }
+def _options() -> argparse.ArgumentParser:
+    keys = ",".join(one.key for one in ALL)
+    options = argparse.ArgumentParser(prog="make bench", description="What a request costs, here and elsewhere.")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--seconds", type=float, default=3.0, help="of each measurement (%(default)s)")
+    options.add_argument("--mebibytes", type=int, default=512, help="of a long body (%(default)s)")
+    options.add_argument("--only", type=_keys, default=_keys(keys), help=f"some of {keys}")
+    options.add_argument("--write", action="store_true", help="put the results into docs/performance.md")
+    return options
 
 
-def first_response(port: int, began: float, sidecar: subprocess.Popen[bytes]) -> float:
-    """Seconds until the first request came back through the sidecar."""
-    while sidecar.poll() is None:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
-                caller.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                if caller.recv(64).startswith(b"HTTP/1.1 200"):
-                    return time.perf_counter() - began
-        except OSError:
-            time.sleep(0.005)
-    raise SystemExit("the sidecar did not start")
+def _keys(text: str) -> list[str]:
+    known, keys = {one.key for one in ALL}, text.split(",")
+    if unknown := set(keys) - known:
+        raise argparse.ArgumentTypeError(f"no contender is called {', '.join(sorted(unknown))}")
+    return keys
 
 
-def load(url: str, connections: int, seconds: float, ca_file: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.load", url, str(connections), str(seconds), *([ca_file] if ca_file else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+def _allow_many_files() -> None:
+    """1,000 connections, here and in what is started from here, are more than many systems allow at first."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores"
+    return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
-def resident(pid: int) -> float:
-    """MiB."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
 
 
-def pin(pid: int, core: int) -> None:
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(pid, {core})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _pinning(cores: Cores) -> str:
+    if cores.shared:
+        return "All of it on one core, so requests a second and latency say little."
+    return "The contender has one core, callers and upstream another."
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
-"""A process that is the callers: keeps N connections busy for a while, prints what it saw as JSON.
+"""Callers in Python, for machines without wrk: `python -m bench.load JSON`, where JSON says whom to call and how.
 
-`python -m bench.load URL CONNECTIONS SECONDS [CA_FILE]`. One request at a time on each connection, as scripts do.
+They cost as much as what they call, so requests a second say less; processor time of the contender is as good.
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ import json
 import ssl
 import sys
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
 
+from bench.figures import percentile
 
-class Connection(asyncio.Protocol):
+
+class Caller(asyncio.Protocol):
     """Sends a request, takes the answer, sends the next, until the time is over."""
 
-    def __init__(self, request: bytes, until: float, ended: asyncio.Future[None], latencies: list[float]) -> None:
+    def __init__(self, request: bytes, until: float, ended: asyncio.Future[bool], latencies: list[float]) -> None:
         self._request = request
         self._until = until
         self._ended = ended
         self._latencies = latencies
         self._seen = b""
-        self._length = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -39,56 +41,58 @@ class Connection(asyncio.Protocol):
         head, found, body = self._seen.partition(b"\r\n\r\n")
         if not found:
             return
-        if self._length < 0:
-            if not head.startswith(b"HTTP/1.1 200 "):
-                raise SystemExit(f"unexpected answer: {head[:200]!r}")
-            self._length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        if len(body) < self._length:
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+        if len(body) < length:
             return
         now = time.perf_counter()
         self._latencies.append(now - self._sent)
-        self._seen, self._length = b"", -1
-        if now < self._until:
+        self._seen = b""
+        if not head.startswith(b"HTTP/1.1 2"):
+            self._end(well=False)
+        elif now < self._until:
             self._send()
         else:
-            self._transport.close()
+            self._end(well=True)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._end(well=False)
+
+    def _end(self, *, well: bool) -> None:
         if not self._ended.done():
-            self._ended.set_result(None)
+            self._ended.set_result(well)
+        self._transport.close()
 
 
-async def run(url: str, connections: int, seconds: float, ca_file: str | None) -> dict[str, float]:
-    parts = urlsplit(url)
-    context = ssl.create_default_context(cafile=ca_file) if ca_file else None
-    request = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\n\r\n".encode()
+def request_bytes(told: dict[str, Any]) -> bytes:
+    parts = urlsplit(told["url"])
+    size = told["body_bytes"]
+    fields = {"Host": parts.netloc, **told["headers"], **({"Content-Length": size} if size else {})}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{'POST' if size else 'GET'} {parts.path or '/'} HTTP/1.1\r\n{lines}\r\n{'x' * size}".encode()
+
+
+async def run(told: dict[str, Any]) -> dict[str, float]:
+    parts = urlsplit(told["url"])
+    context = ssl.create_default_context(cafile=told["ca_file"]) if parts.scheme == "https" else None
+    request = request_bytes(told)
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
-    began = time.perf_counter()
-    ends: list[asyncio.Future[None]] = []
-    for _ in range(connections):
-        end: asyncio.Future[None] = loop.create_future()
+    ends: list[asyncio.Future[bool]] = []
+    until = time.perf_counter() + told["seconds"]
+    for _ in range(told["connections"]):
+        end: asyncio.Future[bool] = loop.create_future()
         ends.append(end)
-        until = began + seconds
         await loop.create_connection(
-            lambda end=end, until=until: Connection(request, until, end, latencies),
-            parts.hostname or "localhost",
-            parts.port or 443,
-            ssl=context,
+            lambda end=end: Caller(request, until, end, latencies), parts.hostname, parts.port, ssl=context
         )
-    await asyncio.gather(*ends)
-    took = time.perf_counter() - began
+    ended_well = await asyncio.gather(*ends)
     latencies.sort()
     return {
-        "requests": len(latencies),
-        "per_second": len(latencies) / took,
-        "p50_ms": latencies[len(latencies) // 2] * 1000,
-        "p99_ms": latencies[len(latencies) * 99 // 100] * 1000,
+        "p50_ms": percentile(latencies, 0.5) * 1000,
+        "p99_ms": percentile(latencies, 0.99) * 1000,
+        "failures": ended_well.count(False),
     }
 
 
 if __name__ == "__main__":
-    result = uvloop.run(
-        run(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)
-    )
-    print(json.dumps(result))
+    print(json.dumps(uvloop.run(run(json.loads(sys.argv[1])))))

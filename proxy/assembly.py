@@ -12,7 +12,7 @@ from random import Random
 
 from proxy.admin.view import UpstreamView
 from proxy.clock import Clock
-from proxy.config.model import Address, Config
+from proxy.config.model import Address, Config, Proxy
 from proxy.config.model import Upstream as Settings
 from proxy.forward.guard import make_guard
 from proxy.forward.listener import Listener
@@ -44,10 +44,13 @@ class Assembly:
         self._upstreams: dict[str, Upstream] = {}
         self._listeners: dict[Address, Listener] = {}
         """By the address as configured."""
+        self._leaving: set[Listener] = set()
+        """At addresses that are no longer configured, until their last request has ended."""
 
     @property
     def listeners(self) -> Sequence[Listener]:
-        return list(self._listeners.values())
+        """All that may have requests under way."""
+        return [*self._listeners.values(), *self._leaving]
 
     def views(self) -> list[UpstreamView]:
         """What can be told of each upstream, in the order of the configuration."""
@@ -95,7 +98,8 @@ class Assembly:
         # From here on nothing fails.
         listeners = self._listeners | opened
         for address in [address for address in listeners if address not in routes]:
-            _ = spawn(_leave(listeners.pop(address)), name="leave an address")
+            self._leaving.add(listeners[address])
+            _ = spawn(self._leave(listeners.pop(address)), name="leave an address")
         for address, listener in listeners.items():
             listener.routes, listener.guard = routes[address], guards[address]
             listener.access = config.log.access
@@ -113,7 +117,7 @@ class Assembly:
         for source, names in self._names().items():
             if source in before:
                 settings = config.upstreams[names[0]]
-                source.update(settings.auth, names, extra_ca_file=settings.tls.ca_file)
+                source.update(settings.auth, names, extra_ca_file=settings.tls.ca_file, proxy=_token_proxy(settings))
             else:
                 source.start()
         for source in before - {*self._sources.values()}:
@@ -140,7 +144,12 @@ class Assembly:
 
     def _source(self, settings: Settings, names: tuple[str, ...]) -> TokenSource:
         return TokenSource(
-            settings.auth, names, extra_ca_file=settings.tls.ca_file, clock=self._clock, draw=self._random.random
+            settings.auth,
+            names,
+            extra_ca_file=settings.tls.ca_file,
+            proxy=_token_proxy(settings),
+            clock=self._clock,
+            draw=self._random.random,
         )
 
     def _names(self) -> dict[TokenSource, tuple[str, ...]]:
@@ -183,7 +192,7 @@ class Assembly:
 
     async def close(self) -> None:
         """Cut everything."""
-        for listener in self._listeners.values():
+        for listener in self.listeners:
             await listener.close()
         for upstream in self._upstreams.values():
             upstream.pool.retire()
@@ -192,9 +201,13 @@ class Assembly:
         self._exchanges.close()
         self._connections.close()
 
+    async def _leave(self, listener: Listener) -> None:
+        """An address that is no longer configured: finish what is under way there."""
+        await listener.stop_accepting()
+        await listener.drained()
+        await listener.close()
+        self._leaving.discard(listener)
 
-async def _leave(listener: Listener) -> None:
-    """An address that is no longer configured: finish what is under way there."""
-    await listener.stop_accepting()
-    await listener.drained()
-    await listener.close()
+
+def _token_proxy(settings: Settings) -> Proxy | None:
+    return settings.egress_proxy.token if settings.egress_proxy is not None else None

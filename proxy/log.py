@@ -20,8 +20,8 @@ class _Lines:
         try:
             sys.stderr.write(message + "\n")
             sys.stderr.flush()
-        except (OSError, ValueError):
-            pass
+        except (OSError, ValueError, AttributeError):
+            pass  # AttributeError: started with standard error closed, Python has None for it.
 
     debug = info = warning = error = critical = msg
 

@@ -82,27 +82,26 @@ class Service:
 
         `seen` are fingerprints from before it was loaded: what changed since then is noticed at the next look.
         """
-        admin = await self._open_admin(loaded)
+        admin, admin_address = await self._open_admin(loaded)
         try:
             await self._assembly.change_to(loaded.config)
         except BaseException:
-            if admin is not self._admin and admin is not None:
+            if admin is not self._admin:
                 await admin.close()
             raise
         if admin is not self._admin and self._admin is not None:
             await self._admin.close()
-        self._admin = admin
+        self._admin, self._admin_address = admin, admin_address
         self._loaded = loaded
         self._files = fingerprint(loaded.files) | {path: seen[path] for path in loaded.files if path in seen}
 
-    async def _open_admin(self, loaded: Loaded) -> AdminServer | None:
-        """The admin listener for a configuration: the present one where its address stays."""
+    async def _open_admin(self, loaded: Loaded) -> tuple[AdminServer, Address]:
+        """The admin listener for a configuration, and its real address: the present one where its address stays."""
         wanted = loaded.config.admin.listen
         if self._admin is not None and self._loaded.config.admin.listen == wanted:
-            return self._admin
+            return self._admin, self._admin_address
         admin = AdminServer(self, self._clock)
-        self._admin_address = await admin.start(wanted)
-        return admin
+        return admin, await admin.start(wanted)
 
     # Serving.
 
@@ -190,7 +189,8 @@ class Service:
         self.draining = True
         self._log.info("draining", delay=float(shutdown.delay), grace=float(shutdown.grace))
         await self._unless_hurried(float(shutdown.delay), None)
-        listeners = self._assembly.listeners
+        async with self._reloading:  # One that is under way may still open an address.
+            listeners = self._assembly.listeners
         for listener in listeners:
             await listener.stop_accepting()
         cut = 0
@@ -219,10 +219,11 @@ class Service:
         self.draining = True
         if self._tick is not None:
             self._tick.cancel()
-        await self._assembly.close()
-        admin, self._admin = self._admin, None
-        if admin is not None:
-            await admin.close()
+        async with self._reloading:  # What one that is under way opens is closed as well.
+            await self._assembly.close()
+            admin, self._admin = self._admin, None
+            if admin is not None:
+                await admin.close()
 
 
 async def _all_drained(listeners: Sequence[Listener]) -> None:

@@ -44,6 +44,8 @@ def client_context(tls: TlsFiles, *, replace_trust: bool, extra_ca_file: str | N
     # stricter in newer Pythons than OpenSSL itself, so that a private CA would work here and not there.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A server of TLS 1.2 could otherwise begin another handshake in the middle of a request.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     # A ca_file may hold the very certificate that a server shows, without its issuer.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.set_alpn_protocols(["http/1.1"])

@@ -27,8 +27,9 @@ BOTTOM: Final = {"binding", "clock", "errors", "log", "stats", "tasks", "tls", "
 
 ROOMS: Final[dict[str, set[str]]] = {
     "config": {"proxy.config"},
-    "tokens": {"proxy.tokens", "proxy.config.model"},
-    "forward": {"proxy.forward", "proxy.config.model", "proxy.tokens.interface"},
+    "egress": {"proxy.config.model"},
+    "tokens": {"proxy.tokens", "proxy.config.model", "proxy.egress"},
+    "forward": {"proxy.forward", "proxy.config.model", "proxy.egress", "proxy.tokens.interface"},
     "admin": {"proxy.admin", "proxy.config.model"},
     "emulator": {"proxy.emulator"},
     "assembly": {"proxy.config", "proxy.tokens", "proxy.forward", "proxy.admin"},

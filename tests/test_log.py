@@ -78,3 +78,10 @@ def test_a_stream_that_takes_no_lines_stops_nothing(trouble: Exception, monkeypa
     log.configure("text", "info")
 
     log.logger("test").error("event")
+
+
+def test_a_process_that_was_started_without_standard_error_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)  # As `2>&-` has it.
+    log.configure("text", "info")
+
+    log.logger("test").error("event")

@@ -38,9 +38,11 @@ def describe(name: str, upstream: Upstream) -> str:
     """One upstream on one line, without a secret."""
     auth = upstream.auth
     secrets = " and ".join(secret.origin for secret in auth.client_secret)
+    proxies = dict.fromkeys(str(proxy) for proxy in upstream.egress_proxy or () if proxy is not None)
+    by_way = f", by way of {' and '.join(proxies)}" if proxies else ""
     # A unix socket's path would run into a prefix of "/" without a meaning.
     prefix = "" if upstream.listen.unix and upstream.prefix == "/" else upstream.prefix
     return (
         f"{name}: {upstream.listen}{prefix} -> {upstream.url}"
-        f" (token from {auth.token_url.origin}, client_id: {auth.client_id.origin}, client_secret: {secrets})"
+        f" (token from {auth.token_url.origin}, client_id: {auth.client_id.origin}, client_secret: {secrets}{by_way})"
     )

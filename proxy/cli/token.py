@@ -80,7 +80,8 @@ def select(upstreams: Mapping[str, Upstream], name: str | None) -> Upstream:
 async def obtain(upstream: Upstream) -> Grant:
     """One token. Of two secrets the second is tried where the first is not accepted. Raises TokenError."""
     auth = upstream.auth
-    endpoint = Endpoint(auth, HttpTransport(auth, extra_ca_file=upstream.tls.ca_file), SystemClock())
+    proxy = upstream.egress_proxy.token if upstream.egress_proxy is not None else None
+    endpoint = Endpoint(auth, HttpTransport(auth, extra_ca_file=upstream.tls.ca_file, proxy=proxy), SystemClock())
     first, *others = Credentials(auth.client_secret).order()
     try:
         return await endpoint.obtain(first)

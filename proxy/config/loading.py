@@ -9,11 +9,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from proxy.config.checks import check
-from proxy.config.model import Config, Loaded, Upstream
+from proxy.config.egress import of_environment
+from proxy.config.model import Config, Egress, Loaded, Upstream
 from proxy.config.scalars import InvalidError
 from proxy.config.values import Sources, read_bytes
-from proxy.config.walk import Walk
+from proxy.config.walk import BROKEN, Walk
 from proxy.errors import ConfigError
 
 SECRET = "COGNITO_SIDECAR_CLIENT_SECRET"  # noqa: S105 - the name of a variable
@@ -30,6 +33,7 @@ _FLAGS = {
     "admin.listen": "--admin",
     "allow_remote_clients": "allow_remote_clients in a configuration file",
     "upstreams.default.allow_insecure": "allow_insecure in a configuration file",
+    "upstreams.default.egress_proxy": "egress proxy",
 }
 
 
@@ -50,7 +54,7 @@ def load(path: str, *, environ: Mapping[str, str]) -> Loaded:
         raw = _parse(content)
     except InvalidError as error:
         raise ConfigError([f"{path}: {error}"], sources.files) from None
-    return _loaded(raw, sources, lambda key: key)
+    return _loaded(raw, sources, lambda key: key, environ)
 
 
 def _parse(content: bytes) -> dict[Any, Any]:
@@ -97,21 +101,51 @@ def from_flags(
         raw["admin"] = {"listen": admin}
     sources = Sources(environ, "/")
     sources.note(repr(raw).encode("utf-8", "surrogatepass"))
-    return _loaded(raw, sources, _flag)
+    return _loaded(raw, sources, _flag, environ)
 
 
 def _flag(path: str) -> str:
     return "--scope" if path.startswith("upstreams.default.auth.scopes") else _FLAGS.get(path, path)
 
 
-def _loaded(raw: dict[Any, Any], sources: Sources, name: Callable[[str], str]) -> Loaded:
+def _loaded(raw: dict[Any, Any], sources: Sources, name: Callable[[str], str], environ: Mapping[str, str]) -> Loaded:
     walk = Walk(sources, name)
     config = walk.config(raw)
     check(config, walk.say, name)
+    egress = _environments_proxies(config, environ, walk)
     if walk.problems:
         raise ConfigError(walk.problems, sources.files)
+    config = _with_proxies(config, egress, sources)
     _note_certificates(config, sources)
     return Loaded(config, sources.hash, sources.files)
+
+
+def _environments_proxies(config: Config, environ: Mapping[str, str], walk: Walk) -> dict[str, Egress]:
+    """By upstream, what the environment says for those that say nothing themselves. One bad variable, one problem."""
+    found: dict[str, Egress] = {}
+    said = set()
+    for key, upstream in config.upstreams.items():
+        if upstream.egress_proxy is not None or BROKEN in (upstream.url, upstream.auth.token_url):
+            continue
+        try:
+            found[key] = of_environment(upstream, environ)
+        except InvalidError as error:
+            if str(error) not in said:
+                walk.say(f"upstreams.{key}.egress_proxy", str(error))
+            said.add(str(error))
+    return found
+
+
+def _with_proxies(config: Config, found: Mapping[str, Egress], sources: Sources) -> Config:
+    """Put the environment's proxies in their places. Where there are none, all stays as it is."""
+    used = {key: egress for key, egress in found.items() if any(egress)}
+    if not used:
+        return config
+    for proxy in (proxy for egress in used.values() for proxy in egress):
+        secret = proxy.authorization.reveal() if proxy and proxy.authorization else ""
+        sources.note(f"{proxy and proxy.scheme} {proxy} {secret}".encode())
+    changed = {key: msgspec.structs.replace(config.upstreams[key], egress_proxy=egress) for key, egress in used.items()}
+    return msgspec.structs.replace(config, upstreams=config.upstreams | changed)
 
 
 def _note_certificates(config: Config, sources: Sources) -> None:

@@ -107,6 +107,28 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Proxy(NamedTuple):
+    """An egress proxy: one that opens a tunnel to wherever it is asked to (RFC 9110 §9.3.6)."""
+
+    scheme: Literal["http", "https"]
+    """How the proxy itself is spoken to. What goes through the tunnel has its own TLS."""
+    host: str
+    port: int
+    authorization: Value | None = None
+    """The value of Proxy-Authorization, where the URL has a user name."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Egress(NamedTuple):
+    """The proxies that an upstream's connections go through; None stands for the straight way."""
+
+    upstream: Proxy | None = None
+    token: Proxy | None = None
+    """Of the token endpoint. It is another one only where the environment says so."""
+
+
 def about(description: str, **limits: Any) -> Meta:
     """The one-line description of a key, and the limits of its value."""
     return Meta(description=description, **limits)
@@ -194,9 +216,9 @@ class Headers(Mapping, frozen=True):
 
 
 class Timeouts(Mapping, frozen=True):
-    connect: Annotated[Duration, about("to get a connection: a free place in the pool, TCP and TLS", gt=0)] = Duration(
-        5
-    )
+    connect: Annotated[
+        Duration, about("to get a connection: a free place in the pool, TCP, egress proxy and TLS", gt=0)
+    ] = Duration(5)
     response: Annotated[Duration, about("until the response head is there", gt=0)] = Duration(60)
     idle: Annotated[Duration, about("without a byte in either direction", gt=0)] = Duration(300)
 
@@ -231,6 +253,11 @@ class Upstream(Mapping, frozen=True, kw_only=True):
     timeouts: Annotated[Timeouts, about("limits of one exchange with the upstream")] = Timeouts()
     pool: Annotated[Pool, about("connections to the upstream")] = Pool()
     tls: Annotated[Tls, about("TLS towards the upstream")] = Tls()
+    egress_proxy: Annotated[
+        Egress | None,
+        about("http://user:pass@proxy:3128; none: straight; null: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say"),
+    ] = None
+    """Of connections to the upstream and to its token endpoint. After loading, None stands for the straight way."""
     allow_insecure: Annotated[bool, about("allow plain http to hosts off loopback: token and secret in clear")] = False
 
 

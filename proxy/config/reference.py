@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from proxy.config.model import Address, Config, Duration, Mapping, Size, Url
+from proxy.config.model import Address, Config, Duration, Egress, Mapping, Size, Url
 from proxy.config.shapes import Field, Shape, fields, shape
 from proxy.config.written import written
 
@@ -54,6 +54,23 @@ _END = """\
 - `auth.refresh_jitter` is less than `auth.refresh_at`.
 - Certificate files exist, can be read, and hold certificates and a key that belong together, in PEM form. `key_file`
   may be left out where `cert_file` holds the key too.
+
+## Egress proxies
+
+Where connections have to leave by a proxy, each is a tunnel that the proxy opens by CONNECT, to the upstream as well as
+to its token endpoint, and TLS runs inside it: the proxy sees names and ports, neither tokens nor secrets. What the
+proxy answers to CONNECT never reaches a caller as the upstream's answer.
+
+`egress_proxy` holds the proxy's URL, with `http://` (port 80 unless given) or `https://` (443, its certificate verified
+with the system's authorities and the `ca_file` of the connection). A user name and password in it are percent-decoded
+and sent as Basic credentials. It is for every connection of that upstream, to loopback as well.
+
+Without it the environment decides, once, when the configuration is loaded, by the URL's scheme: `HTTPS_PROXY` or
+`HTTP_PROXY`. The lower-case spelling goes first, and an empty one means no proxy; `HTTP_PROXY` in upper case is not
+read where `REQUEST_METHOD` is set, since a CGI's caller could write it. `NO_PROXY` lists, with commas or spaces, what
+is reached without the proxy: domains (with their subdomains, with or without a dot before them), hosts with a port,
+addresses, networks such as `10.0.0.0/8`, or a lone `*` for everything. Loopback never goes through the environment's
+proxy. `egress_proxy: none` leaves the environment out of it.
 
 ## Without a file
 
@@ -138,6 +155,8 @@ def _words(form: Shape) -> str:
 def _special(form: Shape) -> str:
     if form.base is Url:
         return "URL (value)"
+    if form.base is Egress:
+        return "`none`, or the URL of a proxy (value)"
     name = {Duration: "duration", Size: "size", Address: "address"}.get(form.base, "value")
     return f"{name}, more than 0" if form.meta.gt is not None else name
 

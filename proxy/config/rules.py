@@ -44,22 +44,22 @@ def _url(text: str) -> tuple[Url, str | None]:
     match = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)([^?#]*)(?:\?([^#]*))?(#.*)?", text)
     if match is None:
         raise InvalidError("expected a URL such as https://api.example.com/dev")
-    scheme, authority, path, query, fragment = match.groups()
+    scheme, place, path, query, fragment = match.groups()
     if scheme.lower() not in ("http", "https"):
         raise InvalidError("expected a URL that begins with https:// or http://")
-    if "@" in authority:
+    if "@" in place:
         raise InvalidError("a user name or password has no place in the URL")
     if fragment is not None:
         raise InvalidError("a fragment (#…) has no place in the URL")
-    host, port = _authority(authority)
+    host, port = authority(place)
     _check_path(path)
     kind: Literal["http", "https"] = "https" if scheme.lower() == "https" else "http"
     default = 443 if kind == "https" else 80
     return Url(kind, host, default if port is None else parse_port(port, least=1), path), query
 
 
-def _authority(text: str) -> tuple[str, str | None]:
-    """Host and port, the port as text."""
+def authority(text: str) -> tuple[str, str | None]:
+    """Host and port of a URL, the port as text. Raises InvalidError."""
     if text.startswith("["):
         match = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text)
         if match is None:

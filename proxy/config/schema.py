@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.config.model import Address, Config, Duration, Mapping, Size, Url
+from proxy.config.model import Address, Config, Duration, Egress, Mapping, Size, Url
 from proxy.config.scalars import DURATION_PATTERN, SIZE_PATTERN
 from proxy.config.shapes import Shape, fields, shape
 from proxy.config.written import written
@@ -118,6 +118,8 @@ def _special(form: Shape) -> Schema:
     literal: Schema = {"type": "string"}
     if form.base is Url:
         literal["pattern"] = "^[Hh][Tt][Tt][Pp][Ss]?://[^/]"
+    elif form.base is Egress:
+        literal["pattern"] = "^(none|[Hh][Tt][Tt][Pp][Ss]?://[^/].*)$"
     elif form.rule != "header_value":
         literal["minLength"] = 1
     return {"oneOf": [literal, {"$ref": "#/$defs/source"}]}

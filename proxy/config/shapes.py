@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from proxy.config.model import Address, Duration, Mapping, Size, Url, Value
+from proxy.config.model import Address, Duration, Egress, Mapping, Size, Url, Value
 
 NOTHING = Meta()
 
@@ -72,7 +72,7 @@ def shape(kind: Any) -> Shape:
         return Shape("list", args[0], meta, optional)
     if origin is dict:
         return Shape("table", args[1], meta, optional, key=args[0])
-    if base in (Address, Duration, Size, Url, Value):
+    if base in (Address, Duration, Egress, Size, Url, Value):
         return Shape("special", base, meta, optional)
     if isinstance(base, type) and issubclass(base, Mapping):
         return Shape("mapping", base, meta, optional)

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from proxy.config import rules
-from proxy.config.model import Address, Config, Duration, Size, Url, Value
+from proxy.config.egress import parse_setting
+from proxy.config.model import Address, Config, Duration, Egress, Size, Url, Value
 from proxy.config.scalars import (
     A_DURATION,
     A_SIZE,
@@ -148,6 +149,8 @@ class Walk:
         try:
             if form.base is Url:
                 return rules.URLS[form.rule](value.reveal())
+            if form.base is Egress:
+                return parse_setting(value)
             rules.TEXTS[form.rule](value.reveal())
         except InvalidError as error:
             # A value from elsewhere is named, since its text is not in the file for the reader to look at.

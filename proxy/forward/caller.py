@@ -8,6 +8,7 @@ answer is on its way and what still comes is read past, so that a reset does not
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from enum import Enum
@@ -47,6 +48,7 @@ _BUFFER: Final = 64 * 1024
 """Bytes that may wait here while an exchange is not ready for them."""
 _FIRST_LINE: Final = 8 * 1024
 """Up to so many bytes a request line that is not all there is looked at again and again."""
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -226,6 +228,7 @@ class CallerConnection(asyncio.Protocol):
             case State.IDLE | State.HEAD:
                 self._buffer = self._buffer + data if self._buffer else data
                 self._next()
+                self._set_reading()
             case State.TUNNEL:
                 if self._exchange is not None:
                     self._exchange.body_pieces([data])
@@ -246,7 +249,7 @@ class CallerConnection(asyncio.Protocol):
                 if self._exchange is not None:
                     self._exchange.body_end()
                 return self._state is State.TUNNEL
-            case State.HEAD:
+            case State.IDLE | State.HEAD if self._buffer:
                 self._next()
                 return True
             case _:
@@ -269,16 +272,19 @@ class CallerConnection(asyncio.Protocol):
         self._writable = True
         if self._exchange is not None:
             self._exchange.caller_ready()
+        elif self._state in (State.IDLE, State.HEAD):
+            self._next()
+            self._set_reading()
 
     # The request, as it arrives.
 
     def _next(self) -> None:
-        """Read heads from the buffer as long as each is served at once."""
+        """Read heads from the buffer as long as each is served at once, and the caller takes the answers."""
         if self._in_next:
             return
         self._in_next = True
         try:
-            while self._buffer and self._state in (State.IDLE, State.HEAD):
+            while self._buffer and self._writable and self._state in (State.IDLE, State.HEAD):
                 head = self._take_head()
                 if head is None:
                     return
@@ -289,10 +295,11 @@ class CallerConnection(asyncio.Protocol):
     def _take_head(self) -> RequestHead | None:
         """The next head, if it is all here."""
         data = self._buffer
-        while data[:2] == b"\r\n":
-            data = data[2:]  # RFC 9112 §2.2: an empty line before a request is no request.
-        self._buffer = data
+        if data[:2] == b"\r\n" and (empty := _EMPTY_LINES.match(data)):
+            data = self._buffer = data[empty.end() :]  # RFC 9112 §2.2: an empty line before a request is no request.
         if data in (b"", b"\r"):
+            if self._ended:
+                self._linger()  # Nothing more comes, and nobody else would close this connection.
             return None
         try:
             end = find_head_end(data)

@@ -1,21 +1,17 @@
-"""Opens connections to one upstream: name, TCP, TLS. Names are looked up anew each time, all addresses tried."""
+"""Opens connections to one upstream: name, TCP, an egress proxy's tunnel where there is one, TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl
-from typing import Final
 
-from aiohappyeyeballs import start_connection
-
-from proxy.config.model import Upstream
+from proxy.config.model import Egress, Upstream
+from proxy.egress import EgressError, connected_socket, hand_over, no_answer, open_tunnel
 from proxy.errors import Refusal
 from proxy.forward.connection import Owner, UpstreamConnection
 from proxy.forward.secure import CutOffError, TlsSessions, TlsTransport
 from proxy.tls import TlsFileError, client_context, fingerprint, server_hostname
-
-_NEXT_ADDRESS_SECONDS: Final = 0.25
 
 
 class Connector:
@@ -24,6 +20,7 @@ class Connector:
     def __init__(self, upstream: Upstream, loop: asyncio.AbstractEventLoop) -> None:
         self._url = upstream.url
         self._tls = upstream.tls
+        self._proxy = (upstream.egress_proxy or Egress()).upstream
         self._loop = loop
         self._seconds = float(upstream.timeouts.connect)
         self._context: ssl.SSLContext | None = None
@@ -33,30 +30,41 @@ class Connector:
     async def connect(self, owner: Owner) -> UpstreamConnection:
         """One connection, ready for a request. Raises Refusal (`upstream_unreachable`), which says why in words."""
         connection = UpstreamConnection(owner)
+        url, proxy, tunnel = self._url, self._proxy, None
         try:
             async with asyncio.timeout(self._seconds):
-                await self._open(connection)
+                if proxy is not None:
+                    tunnel = await open_tunnel(proxy, url.host, url.port, extra_ca_file=self._tls.ca_file)
+                await self._open(connection, tunnel)
         except Exception as error:  # noqa: BLE001  (whatever it is, the requests that wait must hear of it)
-            raise Refusal("upstream_unreachable", f"{self._url.origin}: {self._in_words(error)}") from None
+            if proxy is not None and tunnel is None and isinstance(error, TimeoutError):
+                why = no_answer(proxy, self._seconds)
+            else:
+                why = self._in_words(error)
+            raise Refusal("upstream_unreachable", f"{url.origin}: {why}") from None
         return connection
 
-    async def _open(self, connection: UpstreamConnection) -> None:
-        url, loop = self._url, self._loop
+    async def _open(self, connection: UpstreamConnection, tunnel: asyncio.Transport | None) -> None:
+        url = self._url
         secure: TlsTransport | None = None
-        if url.scheme == "https":
-            # Before there is a socket: what fails here would leave it open.
-            name = server_hostname(self._tls, url.host)
-            secure = TlsTransport(connection, self._tls_context(), name, self._sessions)
-        addresses = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
-        # RFC 8305: the next address is tried when one takes its time, and the first that answers wins.
-        connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1)
-        await loop.create_connection(lambda: secure or connection, sock=connected)
-        if secure is None:
-            return
         try:
-            await secure.ready
+            if url.scheme == "https":
+                # Before there is a socket: what fails here would leave it open.
+                name = server_hostname(self._tls, url.host)
+                secure = TlsTransport(connection, self._tls_context(), name, self._sessions)
+            protocol = secure or connection
+            if tunnel is None:
+                connected = await connected_socket(self._loop, url.host, url.port)
+                await self._loop.create_connection(lambda: protocol, sock=connected)
+            else:
+                hand_over(tunnel, protocol)
+            if secure is not None:
+                await secure.ready
         except BaseException:
-            secure.abort()
+            if secure is not None:
+                secure.abort()
+            if tunnel is not None:
+                tunnel.abort()
             raise
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -76,9 +84,11 @@ class Connector:
 
     def _in_words(self, error: Exception) -> str:
         match error:
+            case EgressError():
+                return str(error)
             case TimeoutError():
                 return f"no connection within {self._seconds:g} s"
-            case socket.gaierror():
+            case socket.gaierror() | UnicodeError():  # The second: a name that not even its encoding allows.
                 return "its name does not resolve"
             case ssl.SSLCertVerificationError():
                 return f"its certificate is not trusted: {error.verify_message}"

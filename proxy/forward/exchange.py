@@ -334,7 +334,7 @@ class Exchange:
         seconds, pool = float(self._upstream.settings.timeouts.connect), self._upstream.pool
         match self._phase:
             case Phase.CONNECTION if pool.opening:
-                why = f"{self._upstream.settings.url.origin}: no connection within {seconds:g} s"
+                why = f"{self._upstream.settings.url.origin}: no connection within {seconds:g} s{self._upstream.by_way}"
                 refusal = Refusal("upstream_unreachable", why)
             case Phase.CONNECTION:
                 why = f"all {pool.busy} connections to the upstream were busy for {seconds:g} s"

@@ -73,10 +73,10 @@ def make_rules(upstream: Upstream, key_name: bytes) -> RequestRules:
 def request_head(head: RequestHead, target: bytes, rules: RequestRules, auth_line: bytes, websocket: bool) -> bytes:
     """The head that goes to the upstream: `target` is final, `auth_line` a whole line; the credential comes last."""
     drops = rules.drops
-    if head.connection:
+    if not head.connection <= drops:
         drops = drops | head.connection
-    lines = [b"%b %b HTTP/1.1\r\n" % (head.method, target), rules.host_line]
-    lines += [b"%b: %b\r\n" % (name, value) for lower, name, value in head.fields if lower not in drops]
+    first = b"%b %b HTTP/1.1\r\n%b" % (head.method, target, rules.host_line)
+    lines = [first, *[line + b"\r\n" for name, line in zip(head.names, head.lines, strict=True) if name not in drops]]
     if websocket:
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
     if head.length is None:
@@ -100,16 +100,12 @@ def response_head(head: ResponseHead, shape: ResponseShape, to_local: Callable[[
     """The head that goes to the caller; `to_local` maps a Location."""
     # A response without a body of its own may have had any length declared (RFC 9110 §8.6).
     drops = _LENGTHLESS_DROPS if head.status == 204 or head.status < 200 or head.chunked else _RESPONSE_DROPS
-    if head.connection:
+    if not head.connection <= drops:
         drops = drops | (head.connection - {b"content-length"})
     lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    for lower, name, value in head.fields:
-        if lower in drops:
-            continue
-        if lower in _LOCATIONS:
-            lines.append(b"%b: %b\r\n" % (name, to_local(value)))
-        else:
-            lines.append(b"%b: %b\r\n" % (name, value))
+    lines += [line + b"\r\n" for name, line in zip(head.names, head.lines, strict=True) if name not in drops]
+    if not _LOCATIONS.isdisjoint(head.named):
+        lines = [_mapped(line, to_local) for line in lines]
     if shape.chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
     if head.status == 101:
@@ -118,6 +114,12 @@ def response_head(head: ResponseHead, shape: ResponseShape, to_local: Callable[[
         lines.append(b"Connection: close\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+def _mapped(line: bytes, to_local: Callable[[bytes], bytes]) -> bytes:
+    """A field line, its value mapped where it is a location."""
+    name, _, value = line.partition(b":")
+    return b"%b: %b\r\n" % (name, to_local(value.strip())) if name.lower() in _LOCATIONS else line
 
 
 class Locations(NamedTuple):

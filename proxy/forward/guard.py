@@ -58,7 +58,7 @@ def _own_hosts(host: str) -> set[bytes]:
 
 def _is_repeated(head: RequestHead, name: bytes) -> bool:
     """Whether a field, whose joined value has a comma, came in more than one line."""
-    return sum(field[0] == name for field in head.fields) > 1
+    return head.names.count(name) > 1
 
 
 def requested_host(head: RequestHead, target: Target) -> bytes | None:
@@ -70,11 +70,14 @@ def requested_host(head: RequestHead, target: Target) -> bytes | None:
     if host is None:
         if head.minor == 1:
             raise BadMessage("an HTTP/1.1 request must have a Host field")
-        return target.authority
-    if b"," in host and _is_repeated(head, b"host"):
-        raise BadMessage("there are two Host fields")
-    split_authority(host)
-    return host if target.authority is None else target.authority
+    else:
+        if b"," in host and _is_repeated(head, b"host"):
+            raise BadMessage("there are two Host fields")
+        split_authority(host)
+    if target.authority is None:
+        return host
+    split_authority(target.authority)
+    return target.authority
 
 
 def check_caller(guard: Guard, head: RequestHead, authority: bytes | None, more_hosts: frozenset[bytes]) -> None:

@@ -9,15 +9,13 @@ here: see `proxy.forward.body`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import httptools
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of one head, with its last empty line, in either direction."""
-
-Field = tuple[bytes, bytes, bytes]
-"""A field line: name in lower case, name as it came, value without the white space around it."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # Bytes over 0x7F in a target are no URI, but they are unmistakable and are passed on as they came.
@@ -40,9 +38,12 @@ class RequestHead(NamedTuple):
     target: bytes
     minor: int
     """Of the version: 0 or 1."""
-    fields: list[Field]
+    lines: list[bytes]
+    """The field lines as they came, without their CRLF."""
+    names: list[bytes]
+    """In lower case, one for each line."""
     named: dict[bytes, bytes]
-    """By lower-case name; the values of a repeated field joined by ", " (RFC 9110 §5.2)."""
+    """Values by lower-case name; those of a repeated field joined by ", " (RFC 9110 §5.2)."""
     length: int | None
     """Bytes of the body; 0 for none; None for chunked."""
     connection: frozenset[bytes]
@@ -55,12 +56,13 @@ class RequestHead(NamedTuple):
 
 
 class ResponseHead(NamedTuple):
-    """One response's head, interim or final."""
+    """One response's head, interim or final; `lines`, `names`, `named` and `connection` as a request's."""
 
     status: int
     reason: bytes
     minor: int
-    fields: list[Field]
+    lines: list[bytes]
+    names: list[bytes]
     named: dict[bytes, bytes]
     length: int | None
     """Bytes of the body as declared by Content-Length; None where there is none."""
@@ -69,36 +71,57 @@ class ResponseHead(NamedTuple):
 
 
 _NO_OPTIONS: frozenset[bytes] = frozenset()
+_USUAL_OPTIONS = {value: frozenset((value.lower(),)) for value in (b"keep-alive", b"Keep-Alive", b"close", b"Close")}
 
 
-class _Fields:
-    """What llhttp calls for each field line."""
+class _Listening:
+    """What llhttp calls: for each field line and for nothing else, and straight into a dictionary."""
 
-    __slots__ = ("fields", "named")
+    __slots__ = ("on_header",)
+    on_message_begin = on_url = on_status = on_headers_complete = None
+    on_body = on_message_complete = on_chunk_header = on_chunk_complete = None
 
-    def __init__(self) -> None:
-        self.fields: list[Field] = []
-        self.named: dict[bytes, bytes] = {}
+    def __init__(self, on_header: Callable[[bytes, bytes], None]) -> None:
+        self.on_header = on_header
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        value = value.rstrip(b" \t")
-        lower = name.lower()
-        named = self.named
-        named[lower] = named[lower] + b", " + value if lower in named else value
-        self.fields.append((lower, name, value))
+
+class _Fields(NamedTuple):
+    lines: list[bytes]
+    names: list[bytes]
+    named: dict[bytes, bytes]
 
 
 def _read_fields(head: bytes, start: int) -> _Fields:
     """Read the field lines of `head` from `start` to its end, the empty line."""
-    seen = _Fields()
+    values: dict[bytes, bytes] = {}
     try:
         # Always as a request's: a request may have no odd Transfer-Encoding, and nor may a response here.
-        httptools.HttpRequestParser(seen).feed_data(_ANY_REQUEST + head[start:])
+        httptools.HttpRequestParser(_Listening(values.__setitem__)).feed_data(_ANY_REQUEST + head[start:])
     except httptools.HttpParserUpgrade:
         pass  # A protocol switch is asked for; whether it happens is not the parser's to say.
     except httptools.HttpParserError as error:
         raise BadMessage(f"the header fields are malformed: {error}") from None
-    return seen
+    lines = head[start:-4].split(b"\r\n") if len(head) - start > 2 else []
+    names = [name.lower() for name in values]
+    named = dict(zip(names, values.values(), strict=True))
+    if len(named) != len(lines) or head.find(b" \r\n", start) >= 0 or head.find(b"\t\r\n", start) >= 0:
+        return _read_again(lines)
+    return _Fields(lines, names, named)
+
+
+def _read_again(lines: list[bytes]) -> _Fields:
+    """The same for what is less usual: a field that is repeated, or a value with white space behind it.
+
+    The lines are good; that has been seen.
+    """
+    names: list[bytes] = []
+    named: dict[bytes, bytes] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip(b" \t")
+        names.append(name)
+        named[name] = named[name] + b", " + value if name in named else value
+    return _Fields(lines, names, named)
 
 
 def _framing(named: dict[bytes, bytes], minor: int) -> tuple[int | None, bool]:
@@ -122,6 +145,9 @@ def _options(named: dict[bytes, bytes]) -> frozenset[bytes]:
     value = named.get(b"connection")
     if value is None:
         return _NO_OPTIONS
+    usual = _USUAL_OPTIONS.get(value)
+    if usual is not None:
+        return usual
     return frozenset(option.strip(b" \t").lower() for option in value.split(b","))
 
 
@@ -155,7 +181,8 @@ def parse_request_head(head: bytes) -> RequestHead:
     length, chunked = _framing(seen.named, minor)
     if length is None and not chunked:
         length = 0
-    return RequestHead(method, target, minor, seen.fields, seen.named, length, _options(seen.named))
+    lines, names, named = seen
+    return RequestHead(method, target, minor, lines, names, named, length, _options(named))
 
 
 def parse_response_head(head: bytes) -> ResponseHead:
@@ -167,6 +194,5 @@ def parse_response_head(head: bytes) -> ResponseHead:
     minor = 1 if version == b"1" else 0
     seen = _read_fields(head, line.end())
     length, chunked = _framing(seen.named, minor)
-    return ResponseHead(
-        int(status), reason or b"", minor, seen.fields, seen.named, length, chunked, _options(seen.named)
-    )
+    lines, names, named = seen
+    return ResponseHead(int(status), reason or b"", minor, lines, names, named, length, chunked, _options(named))

@@ -8,6 +8,7 @@ what is forwarded is what the caller wrote, byte for byte.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -61,6 +62,7 @@ def split_target(target: bytes, method: bytes) -> Target:
     return Target(authority, path, mark + query)
 
 
+@lru_cache(maxsize=64)
 def split_authority(authority: bytes) -> bytes:
     """The host of `host[:port]`, in lower case, an IPv6 address with its brackets. Raises BadMessage."""
     match = _HOST.match(authority)

@@ -43,6 +43,9 @@ class Upstream:
         # Spelling matters only where something is decided by the path.
         self.strict_paths = bool(self.prefix or self.allow or settings.url.path)
         self.idle_seconds = float(settings.timeouts.idle) or float("inf")
+        proxy = settings.egress_proxy.upstream if settings.egress_proxy is not None else None
+        self.by_way = f" by way of the egress proxy {proxy}" if proxy is not None else ""
+        """For people, where a connection is late: no part of it has failed yet."""
         self.response_seconds = float(settings.timeouts.response) or float("inf")
         self.pool = pool or self._make_pool(loop, ticker)
         self._auth_token: AccessToken | None = None
@@ -65,13 +68,7 @@ class Upstream:
 
     def shares_pool_with(self, other: Settings) -> bool:
         """Whether connections made for this upstream are good for one with other settings."""
-        mine = self.settings
-        return (mine.url, mine.tls, mine.pool, mine.timeouts.connect) == (
-            other.url,
-            other.tls,
-            other.pool,
-            other.timeouts.connect,
-        )
+        return _pool_settings(self.settings) == _pool_settings(other)
 
     def _make_pool(self, loop: asyncio.AbstractEventLoop, ticker: Ticker) -> Pool:
         return Pool(
@@ -82,3 +79,9 @@ class Upstream:
             loop=loop,
             ticker=ticker,
         )
+
+
+def _pool_settings(settings: Settings) -> tuple[object, ...]:
+    """What a connection, once made, cannot change any more."""
+    proxy = settings.egress_proxy.upstream if settings.egress_proxy is not None else None
+    return settings.url, settings.tls, settings.pool, settings.timeouts.connect, proxy

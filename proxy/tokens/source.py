@@ -14,7 +14,7 @@ from random import random
 from typing import Protocol
 
 from proxy.clock import Cancellable, Clock, Reading, SystemClock
-from proxy.config.model import Auth, Value
+from proxy.config.model import Auth, Proxy, Value
 from proxy.errors import TokenError, TokenUnavailable
 from proxy.stats import TokenStats
 from proxy.tasks import spawn
@@ -55,15 +55,15 @@ class Obtainer(Protocol):
         """One call. Raises TokenError."""
 
 
-Connect = Callable[[Auth, str | None, Clock], Obtainer]
-"""Makes an Obtainer from the settings, a CA file to trust in addition, and the clock."""
+Connect = Callable[[Auth, str | None, Proxy | None, Clock], Obtainer]
+"""Makes an Obtainer from the settings, a CA file to trust in addition, the egress proxy, and the clock."""
 
 
-def _connect(auth: Auth, extra_ca_file: str | None, clock: Clock) -> Obtainer:
+def _connect(auth: Auth, extra_ca_file: str | None, proxy: Proxy | None, clock: Clock) -> Obtainer:
     from proxy.tokens.endpoint import Endpoint  # noqa: PLC0415  (as the next line)
     from proxy.tokens.http import HttpTransport  # noqa: PLC0415  (aiohttp: who brings another Connect does not need it)
 
-    return Endpoint(auth, HttpTransport(auth, extra_ca_file=extra_ca_file), clock)
+    return Endpoint(auth, HttpTransport(auth, extra_ca_file=extra_ca_file, proxy=proxy), clock)
 
 
 class TokenSource:
@@ -75,6 +75,7 @@ class TokenSource:
         names: tuple[str, ...],
         *,
         extra_ca_file: str | None = None,
+        proxy: Proxy | None = None,
         clock: Clock | None = None,
         draw: Callable[[], float] = random,
         connect: Connect = _connect,
@@ -87,7 +88,8 @@ class TokenSource:
         self._connect = connect
         self._auth = auth
         self._extra_ca_file = extra_ca_file
-        self._endpoint = connect(auth, extra_ca_file, self._clock)
+        self._proxy = proxy
+        self._endpoint = connect(auth, extra_ca_file, proxy, self._clock)
         self._credentials = Credentials(auth.client_secret)
         self._journal = Journal(names)
         self._news = News(self._clock)
@@ -209,7 +211,9 @@ class TokenSource:
             self._overdue_since = now.monotonic
         return now.monotonic - self._overdue_since <= STUCK
 
-    def update(self, auth: Auth, names: tuple[str, ...], *, extra_ca_file: str | None = None) -> None:
+    def update(
+        self, auth: Auth, names: tuple[str, ...], *, extra_ca_file: str | None = None, proxy: Proxy | None = None
+    ) -> None:
         """Take over what a reload changed; the token stays. Raises ValueError for another client.
 
         New secrets, or other settings of the connection, are tried at once when the last call failed. What
@@ -217,10 +221,10 @@ class TokenSource:
         """
         if lasting_identity(auth) != lasting_identity(self._auth):
             raise ValueError("another client needs a token source of its own")
-        connection = (self._auth.tls, self._auth.request_timeout, self._extra_ca_file)
-        mended = connection != (auth.tls, auth.request_timeout, extra_ca_file)
-        self._auth, self._extra_ca_file, self._journal = auth, extra_ca_file, Journal(names)
-        self._endpoint = self._connect(auth, extra_ca_file, self._clock)
+        connection = (self._auth.tls, self._auth.request_timeout, self._extra_ca_file, self._proxy)
+        mended = connection != (auth.tls, auth.request_timeout, extra_ca_file, proxy)
+        self._auth, self._extra_ca_file, self._proxy, self._journal = auth, extra_ca_file, proxy, Journal(names)
+        self._endpoint = self._connect(auth, extra_ca_file, proxy, self._clock)
         if self._credentials.replace(auth.client_secret):
             self._journal.secret_changed()
             mended = True

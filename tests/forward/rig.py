@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from proxy.config.model import Address, Auth, RequireHeader, Tls, Url, Value
 from proxy.config.model import Upstream as Settings
+from proxy.errors import StartError
 from proxy.forward.caller import CallerConnection
 from proxy.forward.guard import make_guard
 from proxy.forward.listener import Listener
@@ -35,7 +36,7 @@ PATIENCE = 5.0
 ONE_MIB = 1024 * 1024
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-UNAUTHORIZED = b'HTTP/1.1 401 Unauthorized\r\nX-From: upstream\r\nContent-Length: 4\r\n\r\nnope'
+UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nX-From: upstream\r\nContent-Length: 4\r\n\r\nnope"
 
 
 async def within(work: Coroutine[Any, Any, T]) -> T:
@@ -321,7 +322,11 @@ async def sidecar(
         connections=ticker,
         nobody=UpstreamStats(),
     )
-    await listener.start()
+    try:
+        await listener.start()
+    except StartError:
+        await origin.close()
+        raise
     rig = Rig(origin, tokens, upstream, listener, ticker)
     try:
         yield rig

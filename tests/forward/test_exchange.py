@@ -23,7 +23,7 @@ async def test_a_request_goes_through_untouched_but_for_its_hop() -> None:
         caller, peer, head = await rig.exchange(sent)
         assert head == rig.forwarded(
             b"GET /a%2fb/?q=%20&q#not-a-fragment-here",
-            *(b"x-Case: One", b"X-CASE: two", b"X-Empty: ", b"X-Latin: \xe4\xf6"),
+            *(b"x-Case: One", b"X-CASE:   two \t", b"X-Empty:", b"X-Latin: \xe4\xf6"),
             *(b"Accept-Encoding: gzip", b"Via: 1.0 before"),
         )
         peer.send(OK)
@@ -37,13 +37,15 @@ async def test_an_answer_goes_through_untouched_but_for_its_hop() -> None:
     async with sidecar() as rig:
         caller, peer, _ = await rig.exchange()
         peer.send(
-            b"HTTP/1.1 299 Very \xc3\xb6dd\r\nserver: s\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nKeep-Alive: timeout=5\r\n"
+            b"HTTP/1.1 299 Very \xc3\xb6dd\r\nserver: s\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\n"
+            b"Keep-Alive: timeout=5\r\n"
             b"X-Sidecar-Error: forged\r\nX-Hop: 1\r\nConnection: keep-alive, X-Hop\r\nContent-Encoding: gzip\r\n"
-            b"Content-Length: 3\r\nTrailer: x\r\nWWW-Authenticate: Bearer\r\nProxy-Authenticate: x\r\nX-E:\r\n\r\n\x1f\x8b\x00"
+            b"Content-Length: 3\r\nTrailer: x\r\nWWW-Authenticate: Bearer\r\nProxy-Authenticate: x\r\n"
+            b"X-E:\r\n\r\n\x1f\x8b\x00"
         )
         expected = (
-            b"HTTP/1.1 299 Very \xc3\xb6dd\r\nserver: s\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Encoding: gzip\r\n"
-            b"Content-Length: 3\r\nWWW-Authenticate: Bearer\r\nX-E: \r\n\r\n\x1f\x8b\x00"
+            b"HTTP/1.1 299 Very \xc3\xb6dd\r\nserver: s\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\n"
+            b"Content-Encoding: gzip\r\nContent-Length: 3\r\nWWW-Authenticate: Bearer\r\nX-E:\r\n\r\n\x1f\x8b\x00"
         )
         assert await caller.take(len(expected)) == expected
         assert rig.pool.idle == 1
@@ -65,13 +67,17 @@ async def test_configured_changes_and_the_key_of_the_sidecar() -> None:
             b"x-api-key: mine\r\nX-TOKEN: mine\r\nAuthorization: stays\r\n\r\n"
         )
         assert head == (
-            b"GET /dev/x?y HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: stays\r\nX-Api-Key: k\r\n%b\r\nX-Token: tok.1\r\n\r\n"
-            % (rig.origin.port, VIA)
+            b"GET /dev/x?y HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: stays\r\nX-Api-Key: k\r\n%b\r\n"
+            b"X-Token: tok.1\r\n\r\n" % (rig.origin.port, VIA)
         )
-        peer.send(b"HTTP/1.1 302 Found\r\nLocation: /dev/z?1\r\nContent-Location: http://127.0.0.1:%d/dev/w\r\n" % rig.origin.port)
+        peer.send(
+            b"HTTP/1.1 302 Found\r\nLocation: /dev/z?1\r\nContent-Location: http://127.0.0.1:%d/dev/w\r\n"
+            % rig.origin.port
+        )
         peer.send(b"Content-Length: 0\r\n\r\n")
         assert await caller.head() == (
-            b"HTTP/1.1 302 Found\r\nLocation: /api/z?1\r\nContent-Location: http://localhost/api/w\r\nContent-Length: 0\r\n\r\n"
+            b"HTTP/1.1 302 Found\r\nLocation: /api/z?1\r\nContent-Location: http://localhost/api/w\r\n"
+            b"Content-Length: 0\r\n\r\n"
         )
         denied = await rig.call(b"GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert refused(await denied.message())[:2] == (403, "caller_denied")
@@ -80,12 +86,16 @@ async def test_configured_changes_and_the_key_of_the_sidecar() -> None:
 async def test_a_location_for_a_caller_that_named_no_host() -> None:
     async with sidecar() as rig:
         caller, peer, _ = await rig.exchange(b"GET / HTTP/1.0\r\n\r\n")
-        peer.send(b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:%d/x\r\nContent-Length: 0\r\n\r\n" % rig.origin.port)
+        peer.send(
+            b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:%d/x\r\nContent-Length: 0\r\n\r\n" % rig.origin.port
+        )
         assert b"\r\nLocation: http://%b/x\r\n" % str(rig.listener.address).encode() in await caller.rest()
 
 
 ANSWERS = [
-    pytest.param(b"GET", b"200 OK\r\nContent-Length: 2\r\n\r\nok", b"200 OK\r\nContent-Length: 2\r\n\r\nok", id="length"),
+    pytest.param(
+        b"GET", b"200 OK\r\nContent-Length: 2\r\n\r\nok", b"200 OK\r\nContent-Length: 2\r\n\r\nok", id="length"
+    ),
     pytest.param(
         b"GET",
         b"200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: 1\r\n\r\n",
@@ -107,8 +117,10 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize("method, answer, expected", ANSWERS)
-async def test_framing_of_answers_that_leave_both_connections_usable(method: bytes, answer: bytes, expected: bytes) -> None:
+@pytest.mark.parametrize(("method", "answer", "expected"), ANSWERS)
+async def test_framing_of_answers_that_leave_both_connections_usable(
+    method: bytes, answer: bytes, expected: bytes
+) -> None:
     async with sidecar() as rig:
         request = method + GET[3:]
         caller, peer, _ = await rig.exchange(request)
@@ -149,7 +161,7 @@ async def test_a_response_of_http_1_0_ends_the_upstreams_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer, expected",
+    ("answer", "expected"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"Content-Length: 2\r\nConnection: close\r\n\r\nok"),
         (

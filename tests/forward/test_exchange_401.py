@@ -11,7 +11,11 @@ pytestmark = pytest.mark.uvloop
 
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 LENGTH = (POST + b"Content-Length: 5\r\n\r\nhello", b"Content-Length: 5", b"hello")
-CHUNKED = (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n")
+CHUNKED = (
+    POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked",
+    b"5\r\nhello\r\n0\r\n\r\n",
+)
 
 
 async def test_a_request_is_sent_again_with_the_new_token() -> None:
@@ -29,7 +33,7 @@ async def test_a_request_is_sent_again_with_the_new_token() -> None:
         assert rig.stats.connects == {"success": 1}
 
 
-@pytest.mark.parametrize("request_bytes, framing, body", [LENGTH, CHUNKED])
+@pytest.mark.parametrize(("request_bytes", "framing", "body"), [LENGTH, CHUNKED])
 async def test_a_small_body_is_sent_again_whole(request_bytes: bytes, framing: bytes, body: bytes) -> None:
     async with sidecar() as rig:
         caller, peer, head = await rig.exchange(request_bytes)
@@ -60,7 +64,7 @@ async def _passed_on(rig: Rig, request_bytes: bytes, body: bytes, outcome: str) 
     assert await caller.take(len(OK)) == OK
 
 
-@pytest.mark.parametrize("request_bytes, framing, body", [LENGTH, CHUNKED])
+@pytest.mark.parametrize(("request_bytes", "framing", "body"), [LENGTH, CHUNKED])
 async def test_a_body_over_the_limit_is_not_sent_again(request_bytes: bytes, framing: bytes, body: bytes) -> None:
     async with sidecar(replay_limit=Size(4)) as rig:
         rig.tokens.recovers()
@@ -75,7 +79,7 @@ async def test_without_retry_the_token_is_renewed_but_the_request_not_sent_again
         await _passed_on(rig, GET, b"", "passed_on")
 
 
-@pytest.mark.parametrize("outcome, counted", [("failed", "passed_on"), ("cooling_down", "cooling_down")])
+@pytest.mark.parametrize(("outcome", "counted"), [("failed", "passed_on"), ("cooling_down", "cooling_down")])
 @pytest.mark.parametrize("retry", [True, False])
 async def test_without_a_new_token_the_upstreams_401_passes(outcome: str, counted: str, retry: bool) -> None:
     async with sidecar(retry_on_401=retry) as rig:
@@ -98,7 +102,7 @@ async def test_the_second_401_is_the_callers() -> None:
 
 @pytest.mark.parametrize("outcome", ["renewed", "failed"])
 @pytest.mark.parametrize(
-    "said, given",
+    ("said", "given"),
     [
         (b"Connection: close\r\nContent-Length: 4\r\n\r\nnope", b"Content-Length: 4\r\n\r\nnope"),
         (b"Connection: close\r\n\r\nnope", b"Transfer-Encoding: chunked\r\n\r\n4\r\nnope\r\n0\r\n\r\n"),

@@ -21,7 +21,7 @@ FLOOD = 64 * ONE_MIB
 
 
 @pytest.mark.parametrize(
-    "request_bytes, fields, body",
+    ("request_bytes", "fields", "body"),
     [
         (POST + b"Content-Length: 5\r\n\r\nhello", (b"Content-Length: 5",), b"hello"),
         (POST + b"content-LENGTH: 0\r\n\r\n", (b"Content-Length: 0",), b""),
@@ -62,7 +62,9 @@ async def test_a_body_goes_on_as_it_comes() -> None:
 
 async def test_what_follows_a_body_is_the_next_request() -> None:
     async with sidecar() as rig:
-        caller, peer, _ = await rig.exchange(POST + b"Content-Length: 3\r\n\r\nabc" + CHUNKED + b"1\r\nx\r\n0\r\n\r\n" + GET)
+        caller, peer, _ = await rig.exchange(
+            POST + b"Content-Length: 3\r\n\r\nabc" + CHUNKED + b"1\r\nx\r\n0\r\n\r\n" + GET
+        )
         assert await peer.take(3) == b"abc"
         peer.send(OK)
         await peer.head()
@@ -236,7 +238,7 @@ async def test_a_connection_is_read_again_after_a_slow_callers_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "body, why",
+    ("body", "why"),
     [
         (b"2\r\nabc\r\n", "a chunk is longer than its size"),
         (b"2\r\nab\r\nx\r\n", "a chunk size is not a hexadecimal number"),
@@ -248,7 +250,12 @@ async def test_a_malformed_body_is_a_bad_request(body: bytes, why: str) -> None:
         caller, peer, _ = await rig.exchange(CHUNKED + body)
         caller.end()
         answer = refused(await caller.rest())
-        assert (answer.status, answer.name, answer.detail, answer.fields["Connection"]) == (400, "bad_request", why, "close")
+        assert (answer.status, answer.name, answer.detail, answer.fields["Connection"]) == (
+            400,
+            "bad_request",
+            why,
+            "close",
+        )
         assert b"0\r\n\r\n" not in await peer.rest()  # The upstream does not take it for whole.
         assert rig.stats.errors == {"bad_request": 1}
 
@@ -308,7 +315,7 @@ async def test_a_body_that_stops_coming() -> None:
 
 async def test_a_body_that_the_upstream_does_not_take() -> None:
     async with sidecar(timeouts=Timeouts(idle=Duration(0.2))) as rig:
-        caller, peer, _ = await rig.exchange(POST + b"Content-Length: %d\r\n\r\n" % FLOOD)
+        caller, _, _ = await rig.exchange(POST + b"Content-Length: %d\r\n\r\n" % FLOOD)
         await _flood(rig, caller)
         answer = await caller.message()
         assert refused(answer)[:3] == (504, "upstream_timeout", "the upstream did not take the request in time")

@@ -15,7 +15,7 @@ from proxy.forward.exchange import Exchange
 from proxy.forward.http1 import parse_request_head
 from proxy.forward.record import Record
 from proxy.tokens.interface import AccessToken
-from tests.forward.rig import GET, OK, refused, sidecar, until
+from tests.forward.rig import GET, OK, ONE_MIB, refused, sidecar, until
 
 pytestmark = pytest.mark.uvloop
 
@@ -33,6 +33,28 @@ async def test_a_request_waits_for_a_token() -> None:
         rig.tokens.token = AccessToken("tok.9", 9)
         peer = await rig.origin.accept()
         assert await peer.head() == rig.forwarded(b"GET /", token="tok.9")
+        peer.send(OK)
+        assert await caller.take(len(OK)) == OK
+
+
+async def test_a_body_that_arrives_while_its_request_waits() -> None:
+    """A little of it is taken in, the rest waits with the caller."""
+    size = 16 * ONE_MIB
+    async with sidecar() as rig:
+        rig.tokens.token = None
+        caller = await rig.call(b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size)
+        await until(lambda: rig.tokens.waits)
+        [connection] = rig.connections()
+        caller.send(b"\0")
+        await until(lambda: connection._buffer)
+        caller.send(bytes(size - 1))
+        await until(lambda: not connection._reading)
+        assert len(connection._buffer) < ONE_MIB
+        rig.tokens.token = AccessToken("tok.1", 1)
+        rig.tokens.coming.set_result(rig.tokens.token)
+        peer = await rig.origin.accept()
+        await peer.head()
+        assert await peer.take(size) == bytes(size)
         peer.send(OK)
         assert await caller.take(len(OK)) == OK
 
@@ -203,7 +225,7 @@ async def test_a_caller_that_goes_while_it_waits_for_a_connection() -> None:
         assert rig.pool.idle == 1
 
 
-@pytest.mark.parametrize("began, status", [(b"", 499), (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab", 200)])
+@pytest.mark.parametrize(("began", "status"), [(b"", 499), (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab", 200)])
 async def test_a_caller_that_goes_closes_the_upstreams_connection(began: bytes, status: int) -> None:
     async with sidecar() as rig:
         caller, peer, _ = await rig.exchange()

@@ -48,7 +48,7 @@ def test_a_whole_request_head_in_its_order() -> None:
         "X-Key: k3y",
         "authorization: Basic c2VjcmV0",
         "X-A:",
-        "X-B: 2",
+        "X-B:2 ",
         "x-debug: 1",
         "x-team: red",
         "Via: 1.0 before",
@@ -56,7 +56,7 @@ def test_a_whole_request_head_in_its_order() -> None:
         "Content-Length: 5",
     )
     assert request_head(head, b"/dev/a?b", rules, AUTH, False) == (
-        b"POST /dev/a?b HTTP/1.1\r\nHost: api.test\r\nx-b: 1\r\nX-A: \r\nX-B: 2\r\nVia: 1.0 before\r\nX-Latin: \xff\r\n"
+        b"POST /dev/a?b HTTP/1.1\r\nHost: api.test\r\nx-b: 1\r\nX-A:\r\nX-B:2 \r\nVia: 1.0 before\r\nX-Latin: \xff\r\n"
         b"Content-Length: 5\r\nX-Team: blue\r\nx-Umlaut: \xc3\xa4\r\n" + VIA + AUTH + b"\r\n"
     )
 
@@ -150,7 +150,7 @@ def test_all_other_fields_go_through_untouched(fields: list[tuple[bytes, bytes]]
     head = parse_request_head(b"GET / HTTP/1.1\r\n" + block + b"\r\n")
     out = request_head(head, b"/", RULES, AUTH, False)
     assert out == b"GET / HTTP/1.1\r\nHost: api.test\r\n" + block + VIA + AUTH + b"\r\n"
-    assert parse_request_head(out).fields[1:-2] == head.fields
+    assert parse_request_head(out).lines[1:-2] == head.lines
 
 
 # Responses.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from unittest.mock import Mock
+
 import pytest
 
 from proxy.config.model import Duration, Timeouts
+from proxy.forward.tunnel import Tunnel
 from tests.forward.rig import OK, ONE_MIB, Rig, Wire, refused, sidecar, until
 
 pytestmark = pytest.mark.uvloop
@@ -118,6 +122,15 @@ async def test_much_that_was_sent_before_the_101() -> None:
         assert await peer.take(FLOOD) == early
 
 
+async def test_a_caller_that_is_slow_from_the_beginning() -> None:
+    """It has yet to take the answer before this one: nobody tells the tunnel that it became slow."""
+    loop, caller, connection = asyncio.get_running_loop(), Mock(writable=False), Mock()
+    tunnel = Tunnel(caller, connection, loop=loop, idle_seconds=1.0, ended=Mock())
+    connection.pause_reading.assert_called_once_with()
+    tunnel.caller_ready()
+    connection.resume_reading.assert_called_once_with()
+
+
 @pytest.mark.parametrize("slow", ["caller", "upstream"])
 async def test_a_slow_side_slows_the_other(slow: str) -> None:
     async with sidecar() as rig:
@@ -186,9 +199,12 @@ async def test_a_401_to_a_handshake_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields, method",
+    ("fields", "method"),
     [
-        (b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n", b"GET"),
+        (
+            b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n",
+            b"GET",
+        ),
         (b"Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", b"GET"),
         (b"Upgrade: websocket\r\n", b"GET"),
         (b"Connection: Upgrade\r\nUpgrade: websocket\r\n", b"DELETE"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from proxy.config.model import Auth, Duration, Url, Value
+from proxy.config.model import Auth, Proxy, Duration, Url, Value
 from proxy.errors import Reason, TokenError
 from proxy.tokens.endpoint import Grant
 from proxy.tokens.interface import AccessToken
@@ -91,7 +91,7 @@ class Bench:
             make_auth(**changes), ("orders",), clock=self.clock, draw=lambda: self.random, connect=self._connect
         )
 
-    def _connect(self, auth: Auth, extra_ca_file: str | None, clock: object) -> FakeEndpoint:
+    def _connect(self, auth: Auth, extra_ca_file: str | None, proxy: Proxy | None, clock: object) -> FakeEndpoint:
         self.connected += 1
         return self.endpoint
 

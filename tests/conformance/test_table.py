@@ -1,0 +1,43 @@
+"""The table of cases, played one by one: see `tests.conformance.table` for how, the `cases_*` files for what and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance import (
+    cases_chunked,
+    cases_fields,
+    cases_framing,
+    cases_smuggling,
+    cases_targets,
+    cases_time,
+    cases_upstreams,
+)
+from tests.conformance.table import Case, play
+
+CASES = [
+    *cases_smuggling.CASES,
+    *cases_chunked.CASES,
+    *cases_targets.CASES,
+    *cases_fields.CASES,
+    *cases_framing.CASES,
+    *cases_upstreams.CASES,
+    *cases_time.CASES,
+]
+
+
+@pytest.mark.uvloop
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_in_one_piece(case: Case) -> None:
+    await play(case, bytewise=False)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.whole_only], ids=lambda case: case.name)
+async def test_byte_by_byte(case: Case) -> None:
+    await play(case, bytewise=True)
+
+
+def test_the_table_is_as_wide_as_it_should_be() -> None:
+    names = [case.name for case in CASES]
+    assert len(names) == len({*names})
+    assert len(names) >= 150
