@@ -75,7 +75,7 @@ def main() -> int:
     about = tables.About(
         date=dt.datetime.now(dt.UTC).date().isoformat(),
         machine=_processor(),
-        system=f"{_system()}, Linux {platform.release()}",
+        system=f"{_system()}, Linux {'.'.join(platform.release().split('.')[:2])}",
         cores=_pinning(cores),
         callers=callers.name(),
         upstream=upstream,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import socket
 import subprocess
@@ -53,7 +54,8 @@ def name() -> str:
         return f"Python {sys.version.split()[0]}"
     # wrk prints its version, and then fails since it was not told whom to call.
     done = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
-    return " ".join((done.stdout + done.stderr).split()[:2])
+    found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+    return f"wrk {found[0]}" if found else "wrk"
 
 
 class Callers:

@@ -7,6 +7,7 @@ from html import escape
 from typing import NamedTuple
 
 WIDTH = 760
+_SPACE = 'xmlns="http://www.w3.org/2000/svg"'
 _LEFT = 232
 """Where bars begin: what is before is for names."""
 _RIGHT = 96
@@ -44,7 +45,7 @@ class Panel(NamedTuple):
 
 
 def chart(title: str, panels: Sequence[Panel]) -> str:
-    """A whole SVG document; `title` is what is read out to those who do not see it. Panels without bars are left out."""
+    """A whole SVG document. `title` is read out to those who do not see it; panels without bars are left out."""
     shown = [panel for panel in panels if panel.bars]
     y = _MARGIN
     drawn = []
@@ -54,7 +55,7 @@ def chart(title: str, panels: Sequence[Panel]) -> str:
     height = y - _GAP + _MARGIN
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="title">',
+            f'<svg {_SPACE} viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="title">',
             f'<title id="title">{escape(title)}</title>',
             f"<style>{_STYLE}\n</style>",
             f'<rect class="ground" width="{WIDTH}" height="{height}" rx="6"/>',
@@ -77,11 +78,10 @@ def _panel(panel: Panel, y: int) -> str:
     for row, bar in enumerate(panel.bars):
         top = y + _HEAD + row * _ROW
         width = max(1.0, space * bar.value / longest)
-        strong = " strong" if bar.ours else ""
+        strong, ours = (" strong", " ours") if bar.ours else ("", "")
         lines += [
             f'<text class="name{strong}" x="{_LEFT - 10}" y="{top + 5}" text-anchor="end">{escape(bar.name)}</text>',
-            f'<rect class="bar{" ours" if bar.ours else ""}" x="{_LEFT}" y="{top - 8}" width="{width:.1f}"'
-            f' height="{_BAR}" rx="2"/>',
+            f'<rect class="bar{ours}" x="{_LEFT}" y="{top - 8}" width="{width:.1f}" height="{_BAR}" rx="2"/>',
             f'<text class="value{strong}" x="{_LEFT + width + 8:.1f}" y="{top + 5}">{_number(bar.value)}</text>',
         ]
     return "\n".join(lines)

@@ -27,7 +27,7 @@ from bench.processes import (
 )
 from bench.site import LISTEN, TOKEN, Site
 from bench.streams import Broken, download, upload
-from bench.world import World
+from bench.world import Counts, World
 
 DIRECT = "direct"
 """The key of what has no proxy at all: the callers ask the upstream themselves, over TLS and with the token."""
@@ -37,6 +37,8 @@ TAIL = 0.25
 SETTLE = 0.5
 """Seconds between an event and a look at the memory after it."""
 IDLE_CONNECTIONS = 1000
+_NEW_CONNECTIONS = 0.01
+"""More new connections to the upstream for each request than this, and it is handshakes that are measured."""
 
 
 class Plan(NamedTuple):
@@ -58,6 +60,14 @@ class Serving(NamedTuple):
     pid: int
     port: int
     start_seconds: float
+
+
+class _Look(NamedTuple):
+    """One edge of a window."""
+
+    at: float
+    counts: Counts
+    cpu_seconds: float
 
 
 class Measurement:
@@ -141,18 +151,23 @@ class Measurement:
     def _take(self, scenario: Scenario, key: str, target: Target, pid: int | None) -> None:
         with calling(scenario, target, LEAD + self._plan.seconds + TAIL, self._directory) as callers:
             time.sleep(LEAD)
-            began, requests, cpu = self._look(pid)
+            before = self._look(pid)
             time.sleep(self._plan.seconds)
-            ended, requests_then, cpu_then = self._look(pid)
+            after = self._look(pid)
             seen = callers.seen()
-        count = max(1, requests_then - requests - 1)  # One of them asked for the number.
-        cost = None if pid is None else (cpu_then - cpu) / count * 1e6
-        sample = Sample(count / (ended - began), seen.p50_ms, seen.p99_ms, cost, seen.failures)
+        requests = max(1, after.counts.requests - before.counts.requests - 1)  # One of them asked for the counts.
+        connections = after.counts.connections - before.counts.connections - 1
+        cost = None if pid is None else (after.cpu_seconds - before.cpu_seconds) / requests * 1e6
+        sample = Sample(requests / (after.at - before.at), seen.p50_ms, seen.p99_ms, cost, seen.failures)
         self.results.requests.setdefault((scenario.key, key), []).append(sample)
+        if connections > requests * _NEW_CONNECTIONS:
+            note = f"{key} made {connections} new connections for {requests} requests ({scenario.key})"
+            self.results.notes.append(note)
+            self._say(f"  {note}")
 
-    def _look(self, pid: int | None) -> tuple[float, int, float]:
-        requests = self._world.requests()
-        return time.perf_counter(), requests, 0.0 if pid is None else cpu_seconds(pid)
+    def _look(self, pid: int | None) -> _Look:
+        counts = self._world.counts()
+        return _Look(time.perf_counter(), counts, 0.0 if pid is None else cpu_seconds(pid))
 
     def _life(self, contender: Contender) -> None:
         with self._serving(contender, self._world.api) as one:

@@ -10,6 +10,10 @@ from bench.figures import Results, Sample, Scenario, median
 from bench.goals import Verdict
 
 
+_GAP = "\N{EN DASH}"
+"""Where a table has no number."""
+
+
 class About(NamedTuple):
     """Where and with what a run was made."""
 
@@ -76,7 +80,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 def number(value: float) -> str:
     """Three digits that mean something; a gap for NaN."""
     if math.isnan(value):
-        return "–"
+        return _GAP
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -92,7 +96,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
 
 def _measured(verdict: Verdict) -> str:
     if verdict.value is None:
-        return "–"
+        return _GAP
     return f"{verdict.value:.2f}{verdict.goal.unit} ({min(verdict.rounds):.2f} to {max(verdict.rounds):.2f})"
 
 
@@ -102,7 +106,7 @@ def _costs(samples: Iterable[Sample]) -> list[float]:
 
 def _latency(samples: Sequence[Sample]) -> str:
     if not samples:
-        return "–"
+        return _GAP
     return f"{number(median(one.p50_ms for one in samples))} / {number(median(one.p99_ms for one in samples))}"
 
 
@@ -116,7 +120,7 @@ def _requests(
     rows = []
     for key, title in titles.items():
         cells = [cell(results.requests.get((one.key, key), [])) for one in scenarios]
-        if set(cells) != {"–"}:
+        if set(cells) != {_GAP}:
             rows.append([title, *cells])
     return table(("request, connections", *columns), rows)
 
@@ -137,7 +141,7 @@ def _streams(titles: Mapping[str, str], results: Results) -> str:
         for transfers in (results.down.get(key, []), results.up.get(key, [])):
             cells.append(number(median(one.mb_per_second for one in transfers)))
             cells.append(number(median(one.cpu_seconds for one in transfers)))
-        if set(cells) != {"–"}:
+        if set(cells) != {_GAP}:
             rows.append([title, *cells])
     return table(("", "down, MB/s", "CPU s", "up, MB/s", "CPU s"), rows)
 
@@ -151,11 +155,10 @@ def _notes(titles: Mapping[str, str], results: Results) -> list[str]:
 
 
 def _about(about: About) -> str:
+    rounds = f"{about.rounds} round" + ("s" if about.rounds != 1 else "")
     lines = [
         f"{about.date}, on {about.machine}; {about.system}. {about.cores}",
-        "",
-        f"Medians of {about.rounds} rounds, {about.seconds:g} s each. Requests by {about.callers},"
-        f" answered by {about.upstream}.",
+        f"Medians of {rounds}, {about.seconds:g} s each. Requests by {about.callers}, answered by {about.upstream}.",
         "",
         *(f"- {title}: {version}" for title, version in about.versions.items()),
         *(f"- {title}: **missing**, needs {install}" for title, install in about.missing.items()),

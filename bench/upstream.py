@@ -40,8 +40,10 @@ _BEARER = f"\r\nauthorization: bearer {TOKEN}\r\n".lower().encode()
 class Requests(asyncio.Protocol):
     """Reads requests with or without a Content-Length, and answers each when it is whole."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, seen: Counter[str] | None = None) -> None:
         self._answer = answer
+        if seen is not None:
+            seen["connections"] += 1
         self._seen = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,9 +74,9 @@ def api(seen: Counter[str]) -> Answer:
 def token_endpoint(seen: Counter[str]) -> Answer:
     def answer(head: bytes, body: bytes) -> bytes:
         if head.startswith(b"GET /requests "):
-            return response(str(seen["requests"]).encode())
+            return response(json.dumps([seen["requests"], seen["connections"]]).encode())
         # Envoy sends its credentials in the body, all others in the header.
-        known = _BASIC in head.lower() or _FORM <= {*body.split(b"&")}
+        known = _BASIC in head.lower() or set(body.split(b"&")) >= _FORM
         return _GRANT if known else _REFUSED
 
     return answer
@@ -85,7 +87,7 @@ async def serve(certificate: str, key: str) -> None:
     context.load_cert_chain(certificate, key)
     loop = asyncio.get_running_loop()
     seen: Counter[str] = Counter()
-    small = await loop.create_server(lambda: Requests(api(seen)), LISTEN, 0, ssl=context, backlog=1024)
+    small = await loop.create_server(lambda: Requests(api(seen), seen), LISTEN, 0, ssl=context, backlog=1024)
     token = await loop.create_server(lambda: Requests(token_endpoint(seen)), LISTEN, 0)
     ports = {
         "api": small.sockets[0].getsockname()[1],

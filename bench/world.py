@@ -73,13 +73,20 @@ http {{
 """
 
 
+class Counts(NamedTuple):
+    """What an upstream has seen so far, whoever came to ask for these numbers included."""
+
+    requests: int
+    connections: int
+
+
 class World(NamedTuple):
     """What is there while a contender is measured."""
 
     api: Site
     streams: Site
-    requests: Callable[[], int]
-    """How many requests the upstream of small answers has seen so far."""
+    counts: Callable[[], Counts]
+    """Of the upstream of small answers."""
     upstream: str
     """What that upstream is, with its version."""
 
@@ -100,7 +107,9 @@ def world(directory: Path) -> Iterator[World]:
         nginx = shutil.which("nginx")
         if nginx is None:
             api = streams._replace(api_port=ports["api"])
-            yield World(api, streams, lambda: int(_get(ports["token"])), f"Python {sys.version.split()[0]}")
+            yield World(
+                api, streams, lambda: Counts(*json.loads(_get(ports["token"]))), f"Python {sys.version.split()[0]}"
+            )
             return
         port, status_port = free_port(), free_port()
         config = _write_nginx(directory, certificate, port, status_port)
@@ -108,7 +117,9 @@ def world(directory: Path) -> Iterator[World]:
         process = stack.enter_context(running([nginx, "-c", str(config), "-p", str(directory), "-e", "stderr"], log))
         wait_until(lambda: _listens(status_port), process, log)
         version = output_of(nginx, "-v").rpartition("/")[2]
-        yield World(streams._replace(api_port=port), streams, lambda: _nginx_requests(status_port), f"nginx {version}")
+        yield World(
+            streams._replace(api_port=port), streams, lambda: nginx_counts(_get(status_port)), f"nginx {version}"
+        )
 
 
 def _write_nginx(directory: Path, certificate: Certificate, port: int, status_port: int) -> Path:
@@ -132,10 +143,10 @@ def _write_nginx(directory: Path, certificate: Certificate, port: int, status_po
     return config
 
 
-def _nginx_requests(port: int) -> int:
-    """The third number of stub_status, which counts the question for it too."""
-    text = _get(port)
-    return int(text.splitlines()[2].split()[2])
+def nginx_counts(status: str) -> Counts:
+    """From stub_status: its third line has the connections that were accepted, those handled, and the requests."""
+    accepted, _, requests = status.splitlines()[2].split()
+    return Counts(int(requests), int(accepted))
 
 
 def _get(port: int) -> str:

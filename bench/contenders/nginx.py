@@ -50,10 +50,8 @@ http {{
 """
 
 _FIXED = """
-        location / {{
-            proxy_set_header Authorization "Bearer {token}";
-            proxy_pass https://api;
-        }}
+        proxy_set_header Authorization "Bearer {token}";
+        location / {{ proxy_pass https://api; }}
 """
 
 # One worker, so a table of the worker's own keeps the token. A fetch is a subrequest: the event loop goes on.

@@ -1,4 +1,4 @@
-"""The sidecar itself, with its guard, an allow rule, header rules, a body limit, metrics and all timeouts switched on."""
+"""The sidecar, with everything on that users have on: guard, allow and header rules, limits, metrics, timeouts."""
 
 from __future__ import annotations
 

@@ -63,13 +63,17 @@ class State(Enum):
     CLOSED = "closed"
 
 
+# Before Python 3.12 an enumeration's member is looked up slowly, and these are on the way of each request.
+IDLE, HEAD, EXCHANGE, TUNNEL, LINGER, CLOSED = State
+
+
 class CallerConnection(asyncio.Protocol):
     """See the module's text."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._transport: asyncio.Transport | None = None
-        self._state = State.IDLE
+        self._state = IDLE
         self._buffer = b""
         self._body: Body | None = None
         self._body_wanted = False
@@ -92,7 +96,7 @@ class CallerConnection(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         """A request is being served, or its answer is on its way."""
-        return self._state in (State.EXCHANGE, State.TUNNEL, State.LINGER)
+        return self._state in (EXCHANGE, TUNNEL, LINGER)
 
     # What an exchange calls.
 
@@ -117,7 +121,7 @@ class CallerConnection(asyncio.Protocol):
         self._set_reading()
 
     def resume_body(self) -> None:
-        if self._state is State.TUNNEL:
+        if self._state is TUNNEL:
             self._body_paused = False
             self._set_reading()
         else:
@@ -133,7 +137,7 @@ class CallerConnection(asyncio.Protocol):
         return self._writable
 
     def begin_tunnel(self, tunnel: Served) -> None:
-        self._state = State.TUNNEL
+        self._state = TUNNEL
         self._exchange = tunnel
         self._body_paused = False
         data, self._buffer = self._buffer, b""
@@ -151,12 +155,12 @@ class CallerConnection(asyncio.Protocol):
         """The answer is written whole. `keep`: another request may follow, if this one's body was read whole."""
         self._exchange = None
         body, self._body = self._body, None
-        if self._state is State.CLOSED:
+        if self._state is CLOSED:
             return
         self._listener.settled()
         more = bool(self._buffer) or not self._ended
         if keep and more and not self._listener.draining and (body is None or body.done):
-            self._enter(State.IDLE, IDLE_SECONDS)
+            self._enter(IDLE, IDLE_SECONDS)
             self._set_reading()
             if self._buffer:
                 self._next()
@@ -167,23 +171,23 @@ class CallerConnection(asyncio.Protocol):
         """The answer cannot be finished: end it so that it shows. `reset`: where only a reset shows it."""
         self._exchange = None
         transport = self._transport
-        if self._state is State.CLOSED or transport is None:
+        if self._state is CLOSED or transport is None:
             return
         if reset:
             raw = transport.get_extra_info("socket")
             if raw is not None and raw.family != socket.AF_UNIX:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._state = State.CLOSED
+            self._state = CLOSED
             transport.abort()
         else:
-            self._enter(State.LINGER, LINGER_SECONDS)
+            self._enter(LINGER, LINGER_SECONDS)
             transport.close()
 
     # What the listener calls.
 
     def close_if_idle(self) -> None:
         """The listener drains: a connection between two requests has no reason to stay."""
-        if self._state is State.IDLE and self._transport is not None:
+        if self._state is IDLE and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -198,12 +202,12 @@ class CallerConnection(asyncio.Protocol):
         if transport is None:
             return
         unsent = transport.get_write_buffer_size()
-        if self._state is State.HEAD:
+        if self._state is HEAD:
             self._refuse_unread(Refusal("bad_request", "the request head did not arrive in time"))
-        elif self._state is State.LINGER and 0 < unsent < self._unsent:
+        elif self._state is LINGER and 0 < unsent < self._unsent:
             self._unsent = unsent  # A slow reader, but a reader.
-            self._enter(State.LINGER, STALLED_SECONDS)
-        elif self._state is State.LINGER or unsent:
+            self._enter(LINGER, STALLED_SECONDS)
+        elif self._state is LINGER or unsent:
             self.deadline = float("inf")
             transport.abort()
         else:
@@ -215,29 +219,27 @@ class CallerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from it
         self._listener.joined(self)
-        self._enter(State.IDLE, IDLE_SECONDS)
+        self._enter(IDLE, IDLE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        match self._state:
-            case State.EXCHANGE:
-                if self._buffer:
-                    self._buffer += data
-                    self._set_reading()
-                else:
-                    self._read_bytes(data)
-            case State.IDLE | State.HEAD:
-                self._buffer = self._buffer + data if self._buffer else data
-                self._next()
+        state = self._state
+        if state is IDLE or state is HEAD:
+            self._buffer = self._buffer + data if self._buffer else data
+            self._next()
+            self._set_reading()
+        elif state is EXCHANGE:
+            if self._buffer:
+                self._buffer += data
                 self._set_reading()
-            case State.TUNNEL:
-                if self._exchange is not None:
-                    self._exchange.body_pieces([data])
-            case State.LINGER:
-                self._lingered += len(data)
-                if self._lingered > _LINGER_BYTES and self._transport is not None:
-                    self._transport.abort()
-            case State.CLOSED:
-                pass
+            else:
+                self._read_bytes(data)
+        elif state is TUNNEL:
+            if self._exchange is not None:
+                self._exchange.body_pieces([data])
+        elif state is LINGER:
+            self._lingered += len(data)
+            if self._lingered > _LINGER_BYTES and self._transport is not None:
+                self._transport.abort()
 
     def eof_received(self) -> bool:
         self._ended = True
@@ -248,7 +250,7 @@ class CallerConnection(asyncio.Protocol):
             case State.TUNNEL:
                 if self._exchange is not None:
                     self._exchange.body_end()
-                return self._state is State.TUNNEL
+                return self._state is TUNNEL
             case State.IDLE | State.HEAD if self._buffer:
                 self._next()
                 return True
@@ -256,7 +258,7 @@ class CallerConnection(asyncio.Protocol):
                 return False  # What is still to be written is flushed first.
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._state = State.CLOSED
+        self._state = CLOSED
         self._transport = None
         exchange, self._exchange = self._exchange, None
         self._listener.left(self)
@@ -272,7 +274,7 @@ class CallerConnection(asyncio.Protocol):
         self._writable = True
         if self._exchange is not None:
             self._exchange.caller_ready()
-        elif self._state in (State.IDLE, State.HEAD):
+        elif self._state in (IDLE, HEAD):
             self._next()
             self._set_reading()
 
@@ -284,7 +286,7 @@ class CallerConnection(asyncio.Protocol):
             return
         self._in_next = True
         try:
-            while self._buffer and self._writable and self._state in (State.IDLE, State.HEAD):
+            while self._buffer and self._writable and self._state in (IDLE, HEAD):
                 head = self._take_head()
                 if head is None:
                     return
@@ -311,8 +313,8 @@ class CallerConnection(asyncio.Protocol):
                     raise BadMessage("this is not an HTTP request")
                 if self._ended:
                     raise BadMessage("the connection ended in the middle of the request head")
-                if self._state is State.IDLE:
-                    self._enter(State.HEAD, HEAD_SECONDS)
+                if self._state is IDLE:
+                    self._enter(HEAD, HEAD_SECONDS)
                 return None
             head = parse_request_head(data[:end])
         except BadMessage as error:
@@ -323,7 +325,7 @@ class CallerConnection(asyncio.Protocol):
 
     def _serve(self, head: RequestHead) -> None:
         listener = self._listener
-        self._state = State.EXCHANGE
+        self._state = EXCHANGE
         self.deadline = float("inf")
         body = self._body = request_body(head)
         self._body_wanted = False
@@ -343,7 +345,7 @@ class CallerConnection(asyncio.Protocol):
         """Answer what could not be read as a request, and close: where the next one would begin is unknown."""
         listener = self._listener
         self._buffer = b""
-        self._state = State.EXCHANGE
+        self._state = EXCHANGE
         record = Record(stopwatch(), b"", b"", listener.routes.only, listener.nobody)
         self._reject(refusal, record, b"", keep=False)
 
@@ -394,9 +396,7 @@ class CallerConnection(asyncio.Protocol):
         """Read from the socket while there is use or room for what comes."""
         waiting_body = self._body is not None and not self._body.done and self._body_paused
         reading = (
-            len(self._buffer) <= _BUFFER
-            and not waiting_body
-            and not (self._state is State.TUNNEL and self._body_paused)
+            len(self._buffer) <= _BUFFER and not waiting_body and not (self._state is TUNNEL and self._body_paused)
         )
         # After its end there is nothing to read, and to ask for more would report the end once again.
         if self._ended or reading is self._reading or self._transport is None:
@@ -413,7 +413,7 @@ class CallerConnection(asyncio.Protocol):
         if transport is None:
             return
         self._buffer = b""
-        self._enter(State.LINGER, LINGER_SECONDS)
+        self._enter(LINGER, LINGER_SECONDS)
         self._set_reading()
         if self._ended or not transport.can_write_eof():
             transport.close()

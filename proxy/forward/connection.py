@@ -25,6 +25,10 @@ class State(Enum):
     CLOSED = "closed"
 
 
+# Before Python 3.12 an enumeration's member is looked up slowly, and these are on the way of each request.
+IDLE, HEAD, BODY, TUNNEL, CLOSED = State
+
+
 class ResponseSink(Protocol):
     """The exchange that a connection works for."""
 
@@ -68,7 +72,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._sink: ResponseSink | None = None
-        self._state = State.IDLE
+        self._state = IDLE
         self._held = b""
         """Bytes that wait: the beginning of a head, or a body that nobody reads yet."""
         self._body: Body | None = None
@@ -92,7 +96,7 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """It may serve another exchange."""
-        return self._state is State.IDLE and self._clean
+        return self._state is IDLE and self._clean
 
     # What an exchange calls.
 
@@ -100,7 +104,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Send a request's head and wait for the answer to it."""
         self._sink = sink
         self._method = method
-        self._state = State.HEAD
+        self._state = HEAD
         self._body = None
         self.body_wanted = False
         self.request_sent = False
@@ -177,8 +181,8 @@ class UpstreamConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close now. Nothing more reaches the exchange."""
         self._sink = None
-        if self._state is not State.CLOSED:
-            self._state = State.CLOSED
+        if self._state is not CLOSED:
+            self._state = CLOSED
             if self._transport is not None:
                 self._transport.abort()
 
@@ -189,53 +193,51 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._answered = True
-        match self._state:
-            case State.BODY:
-                if self.body_wanted:
-                    self._body_bytes(data)
-                else:
-                    self._hold(data)
-            case State.HEAD:
-                self._head_bytes(self._held + data if self._held else data)
-            case State.TUNNEL:
-                if self._sink is not None:
-                    self._sink.response_pieces([data])
-            case State.IDLE:
-                # Nothing was asked: whatever this is, the next response must not begin with it.
-                self._clean = False
-                self.close()
-            case State.CLOSED:
-                pass
+        state = self._state
+        if state is HEAD:
+            self._head_bytes(self._held + data if self._held else data)
+        elif state is BODY:
+            if self.body_wanted:
+                self._body_bytes(data)
+            else:
+                self._hold(data)
+        elif state is TUNNEL:
+            if self._sink is not None:
+                self._sink.response_pieces([data])
+        elif state is IDLE:
+            # Nothing was asked: whatever this is, the next response must not begin with it.
+            self._clean = False
+            self.close()
 
     def eof_received(self) -> bool:
         self._clean = False  # It closes in the next turn of the loop; until then nobody may take it for idle.
-        if self._state is not State.TUNNEL or self._sink is None:
+        if self._state is not TUNNEL or self._sink is None:
             return False
         self._sink.response_end()
         # A transport that cannot close one half alone (TLS) closes now.
         return self._transport is not None and self._transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._state is State.BODY and not self.body_wanted and self._sink is not None:
+        if self._state is BODY and not self.body_wanted and self._sink is not None:
             self._ended = error is None  # What has arrived may be the whole body: that shows when it is read.
         elif self._sink is not None:
             self._end_of_input(clean=error is None)
         else:
-            self._state = State.CLOSED
+            self._state = CLOSED
         self._clean = False
         self._transport = None
         self._owner.lost(self)
 
     def _end_of_input(self, *, clean: bool) -> None:
         """Nothing more comes from the upstream while an exchange depends on it."""
-        state, self._state = self._state, State.CLOSED
+        state, self._state = self._state, CLOSED
         sink, self._sink = self._sink, None
         body = self._body
         if sink is None:
             return
-        if state is State.TUNNEL:
+        if state is TUNNEL:
             sink.upstream_failed("the tunnel was closed", began=True, broken=False)
-        elif state is State.BODY and body is not None and clean and body.ended():
+        elif state is BODY and body is not None and clean and body.ended():
             sink.response_end()
         else:
             sink.upstream_failed("the upstream closed the connection", began=self._answered, broken=False)
@@ -252,7 +254,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _head_bytes(self, data: bytes) -> None:
         """Read heads: any number of interim ones, then the final one."""
-        while self._state is State.HEAD:
+        while self._state is HEAD:
             try:
                 end = find_head_end(data)
                 if (end or len(data)) > HEAD_LIMIT:
@@ -279,7 +281,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return
 
     def _final(self, head: ResponseHead, data: bytes) -> None:
-        self._state = State.BODY
+        self._state = BODY
         self._body = response_body(head, self._method)
         self._clean = head.minor == 1 and b"close" not in head.connection
         self._held = data
@@ -291,7 +293,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._held = b""
         if self._sink is None:
             return
-        self._state = State.TUNNEL
+        self._state = TUNNEL
         self._sink.switched(head)
         # What came with the 101 is for whoever serves the tunnel now.
         if data and self._sink is not None:
@@ -320,7 +322,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self, rest: bytes) -> None:
         """The response is whole: free the connection first, so that the caller's next request may find it."""
         sink, self._sink = self._sink, None
-        if self._state is State.CLOSED:
+        if self._state is CLOSED:
             return
         if not rest and self._reusable():
             self._free()
@@ -335,7 +337,7 @@ class UpstreamConnection(asyncio.Protocol):
         return self._clean and self.request_sent and not unsent
 
     def _free(self) -> None:
-        self._state = State.IDLE
+        self._state = IDLE
         self._body = None
         # A slow caller's pause must not outlive its exchange: an idle connection that is not read notices nothing.
         self.resume_reading()
@@ -343,7 +345,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _fail(self, reason: str, *, broken: bool) -> None:
         sink = self._sink
-        began = self._state is State.BODY
+        began = self._state is BODY
         self.close()
         if sink is not None:
             sink.upstream_failed(reason, began=began, broken=broken)

@@ -48,6 +48,10 @@ class Phase(Enum):
     DONE = "done"
 
 
+# Before Python 3.12 an enumeration's member is looked up slowly, and these are on the way of each request.
+TOKEN, CONNECTION, ASKED, HELD, ANSWERING, DONE = Phase
+
+
 class Exchange:
     """See the module's text."""
 
@@ -69,7 +73,7 @@ class Exchange:
         self._admission = admission
         self._upstream = upstream
         self._record = record
-        self._phase = Phase.TOKEN
+        self._phase = TOKEN
         self._keep = head.keeps_connection
         self._upload = Upload(chunked=head.length is None, done=bodiless, keep_limit=upstream.settings.replay_limit)
         self._upload_blocked = False
@@ -102,7 +106,7 @@ class Exchange:
     def _take_token(self) -> None:
         token = self._upstream.provider.current()
         if token is None:
-            self._phase = Phase.TOKEN
+            self._phase = TOKEN
             self.deadline = float("inf")
             self._task = spawn(self._wait_for_token(), name="wait for a token")
         else:
@@ -122,7 +126,7 @@ class Exchange:
         if connection is not None:
             self._ask(connection)
             return
-        self._phase = Phase.CONNECTION
+        self._phase = CONNECTION
         self.deadline = self._now() + self._upstream.settings.timeouts.connect
         self._upstream.pool.wait(self, fresh=fresh)
 
@@ -145,7 +149,7 @@ class Exchange:
 
     def _ask(self, connection: UpstreamConnection) -> None:
         upstream, upload = self._upstream, self._upload
-        self._phase = Phase.ASKED
+        self._phase = ASKED
         self._connection = connection
         self._upload_blocked = False
         self.deadline = self._now() + upstream.idle_seconds
@@ -162,7 +166,7 @@ class Exchange:
     def _request_sent(self) -> None:
         if self._connection is not None:
             self._upload.send_end(self._connection)
-            if self._phase is Phase.ASKED:
+            if self._phase is ASKED:
                 self.deadline = self._now() + self._upstream.response_seconds
 
     def body_pieces(self, pieces: list[Piece]) -> None:
@@ -191,7 +195,7 @@ class Exchange:
         if head.status != 401:
             self._token_accepted()
         elif self._upstream.settings.retry_on_401 and self._upload.repeatable and not self._replayed:
-            self._phase = Phase.HELD
+            self._phase = HELD
             self.deadline = float("inf")
             self._caller.pause_body()
             self._task = spawn(self._recover(head), name="renew a refused token")
@@ -237,7 +241,7 @@ class Exchange:
         connection = self._connection
         if connection is None:
             return
-        self._phase = Phase.ANSWERING
+        self._phase = ANSWERING
         self._status = head.status
         bodiless = self._head.method == b"HEAD" or head.status in (204, 304)
         unknown_length = not bodiless and (head.chunked or head.length is None)
@@ -318,7 +322,7 @@ class Exchange:
     def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
         connection, self._connection = self._connection, None
         reused = connection is not None and connection.exchanges > 1
-        if self._phase is Phase.ASKED and reused and not began and not broken and self._may_repeat():
+        if self._phase is ASKED and reused and not began and not broken and self._may_repeat():
             self._replaced = True
             self._caller.pause_body()
             self._take_connection(fresh=True)
@@ -356,16 +360,16 @@ class Exchange:
 
     def upstream_ready(self) -> None:
         self._upload_blocked = False
-        if self._phase in (Phase.ASKED, Phase.ANSWERING):
+        if self._phase in (ASKED, ANSWERING):
             self.deadline = self._now() + self._upstream.idle_seconds
             self._caller.resume_body()
 
     def caller_slow(self) -> None:
-        if self._connection is not None and self._phase is Phase.ANSWERING:
+        if self._connection is not None and self._phase is ANSWERING:
             self._connection.pause_reading()
 
     def caller_ready(self) -> None:
-        if self._connection is not None and self._phase is Phase.ANSWERING:
+        if self._connection is not None and self._phase is ANSWERING:
             self.deadline = self._now() + self._upstream.idle_seconds
             self._connection.resume_reading()
 
@@ -380,13 +384,13 @@ class Exchange:
 
     def _fail(self, refusal: Refusal) -> None:
         """Say so to the caller: by an answer while that is possible, else by a cut."""
-        if self._phase is Phase.ANSWERING:
+        if self._phase is ANSWERING:
             self._drop_connection()
             self._record.error(refusal.name)
             self._write(())
             self._end(self._status)
             self._caller.cut(reset=self._only_reset_shows)
-        elif self._phase is not Phase.DONE:
+        elif self._phase is not DONE:
             self._refuse(refusal)
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -413,11 +417,11 @@ class Exchange:
 
     def _end(self, status: int) -> None:
         """Count, and let go of everything that waits."""
-        if self._phase is Phase.DONE:
+        if self._phase is DONE:
             return
-        if self._phase is Phase.CONNECTION:
+        if self._phase is CONNECTION:
             self._upstream.pool.stop_waiting(self)
-        self._phase = Phase.DONE
+        self._phase = DONE
         task, self._task = self._task, None
         if task is not None and task is not asyncio.current_task():
             task.cancel()

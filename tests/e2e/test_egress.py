@@ -148,7 +148,8 @@ async def test_a_reload_takes_another_proxy(tmp_path: Path) -> None:
             assert (await w.get()).body == "/ tok.1"
             assert (len(one.asked), len(other.asked)) == (2, 1)
             # The next token comes by the new way as well.
-            await w.clock.turn(0.85 * LIFE)
+            w.clock.sleep(0.85 * LIFE)
+            await w.look()
             await until_so(lambda: len(w.endpoint.asked) == 2)
             assert (len(one.asked), len(other.asked)) == (2, 2)
 

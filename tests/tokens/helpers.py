@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from proxy.config.model import Auth, Proxy, Duration, Url, Value
+from proxy.config.model import Auth, Duration, Proxy, Url, Value
 from proxy.errors import Reason, TokenError
 from proxy.tokens.endpoint import Grant
 from proxy.tokens.interface import AccessToken
