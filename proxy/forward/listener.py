@@ -8,7 +8,9 @@ the rules need what it hides: the bytes of a head, when a 100 is said, how an an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from aiohttp import web
 
@@ -20,6 +22,8 @@ from proxy.forward.guard import Guard
 from proxy.forward.routes import Routes
 from proxy.forward.ticker import Ticker
 from proxy.stats import UpstreamStats
+
+_LOOK_SECONDS: Final = 0.1
 
 
 class _Connections(web.Server):
@@ -97,7 +101,10 @@ class Listener:
         """Return when no request is under way any more; then the idle connections are closed."""
         while any(connection.busy for connection in self._open):
             self._left.clear()
-            await self._left.wait()
+            with contextlib.suppress(TimeoutError):
+                # Nobody says when the last bytes of an answer have been taken: that is looked for.
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._left.wait()
         for connection in [*self._open]:
             connection.close_if_idle()
 

@@ -105,6 +105,13 @@ CASES = [
         after="closed",
         ends=True,
     ),
+    Case(
+        "a million empty lines",
+        "they are read past (RFC 9112 §2.2), and cost nobody else the event loop",
+        b"\r\n" * 1_000_000 + GET,
+        OK,
+        (Turn(forwarded(b"GET /")),),
+    ),
     # Heads that do not come.
     Case(
         "a head that stops",

@@ -24,7 +24,7 @@ NOT_TWICE = "it may have been acted on already, and is not sent twice (RFC 9110 
 
 def _refused(why: str, *rows: tuple[str, bytes]) -> list[Case]:
     """The caller's connection is kept: the fault is not the caller's. The upstream's is closed."""
-    return [Case(name, why, GET, BAD_UPSTREAM, (Turn(forwarded(b"GET /"), says, "gone"),), says_bytewise=len(says) < 9999)
+    return [Case(name, why, GET, BAD_UPSTREAM, (Turn(forwarded(b"GET /"), says, "gone"),))
             for name, says in rows]
 
 

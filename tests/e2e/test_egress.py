@@ -66,7 +66,7 @@ async def test_the_environments_proxy(sidecar_process: StartSidecar) -> None:
         )
         assert code == 0
         shown = "".join((*pages, sidecar.output, stdout.decode(), stderr.decode()))
-        assert f"by way of 127.0.0.1:{proxy.port}" in shown
+        assert shown.count(f" by way of 127.0.0.1:{proxy.port}") == 2  # of the upstream, and of its token endpoint
         assert not [leak for leak in LEAKS if leak in shown]
 
 

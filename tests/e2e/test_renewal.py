@@ -40,7 +40,7 @@ async def test_three_lives_under_load_and_no_expired_token(sidecar_process: Star
 
         assert {status for status, _ in answers} == {200}
         assert statuses(w) == {"200": len(answers)}, "the gateway never saw a token that it had to refuse"
-        status, metrics = await w.page("/metrics")
+        _, metrics = await w.page("/metrics")
         assert 'cognito_sidecar_token_refresh_failures_total{reason="timeout",upstream="http"} 0.0' in metrics
 
 

@@ -12,7 +12,7 @@ import pytest
 from proxy.emulator.gateways import LoadBalancer, RestApi
 from proxy.emulator.keys import SigningKey, generate
 from proxy.emulator.tokens import Verdict
-from tests.emulator.tools import OTHER_SCOPE, SCOPE, START, Caller, bearer
+from tests.emulator.tools import OTHER_SCOPE, SCOPE, START, Caller, Opened, bearer
 
 KINDS = ("rest", "http", "alb")
 GATEWAY_ID = re.compile(r"[\w-]{15}=")

@@ -103,7 +103,7 @@ def test_what_connection_names(fields: list[str], lines: list[bytes]) -> None:
         pytest.param("POST / HTTP/1.1", ["Content-Length: 0"], [b"Content-Length: 0"], id="an explicit nothing"),
         pytest.param("POST / HTTP/1.1", ["Content-Length: 007"], [b"Content-Length: 7"], id="made anew, not copied"),
         pytest.param("POST / HTTP/1.0", ["Content-Length: 3"], [b"Content-Length: 3"], id="of an HTTP/1.0 request"),
-        pytest.param("POST / HTTP/1.1", ["transfer-encoding: Chunked"], [b"Transfer-Encoding: chunked"], id="chunked"),
+        pytest.param("POST / HTTP/1.1", ["transfer-encoding: chunked"], [b"Transfer-Encoding: chunked"], id="chunked"),
     ],
 )
 def test_a_requests_framing_is_made_anew(first: str, fields: list[str], lines: list[bytes]) -> None:

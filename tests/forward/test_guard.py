@@ -279,11 +279,17 @@ def _matches(pattern: list[str], path: list[str]) -> bool:
 
 
 def _matches_text(part: str, text: str) -> bool:
+    if part == "*":
+        return bool(text)
+    return _matches_stars(part, text)
+
+
+def _matches_stars(part: str, text: str) -> bool:
     if not part:
         return not text
     if part[0] == "*":
-        return _matches_text(part[1:], text) or bool(text and _matches_text(part, text[1:]))
-    return text[:1] == part[0] and _matches_text(part[1:], text[1:])
+        return _matches_stars(part[1:], text) or bool(text and _matches_stars(part, text[1:]))
+    return text[:1] == part[0] and _matches_stars(part[1:], text[1:])
 
 
 part_texts = st.text("ab*", max_size=5).filter(lambda part: "**" not in part)

@@ -362,3 +362,10 @@ def test_a_large_head_takes_no_long_look(data: bytes) -> None:
                 look(data + ending)
             except BadMessage:
                 pass
+
+
+def test_a_coding_has_its_one_spelling_in_requests_and_any_case_in_responses() -> None:
+    field = "Transfer-Encoding: Chunked"
+    with pytest.raises(BadMessage):
+        request("POST / HTTP/1.1", "Host: a", field)
+    assert response("HTTP/1.1 200 OK", field).chunked, "a coding has no case (RFC 9112 §7)"
