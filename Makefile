@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer with venv, and make. Everything else comes from requirements/dev.txt, hash by hash.
+# Needs Python 3.11 or newer with venv, and make. Everything but bench-tools comes from requirements/dev.txt, hash by hash.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -69,7 +69,7 @@ def _panel(panel: Panel, y: int) -> str:
     """Each panel has its own scale, which begins at zero."""
     longest = max(bar.value for bar in panel.bars) or 1.0
     space = WIDTH - _LEFT - _RIGHT
-    bottom = y + _HEAD + _ROW * len(panel.bars)
+    bottom = y + _HEAD + _ROW * len(panel.bars) - 10
     lines = [
         f'<text class="head" x="{_MARGIN}" y="{y + 16}">{escape(panel.title)}</text>',
         f'<text class="note" x="{WIDTH - _MARGIN}" y="{y + 16}" text-anchor="end">{escape(panel.unit)}</text>',

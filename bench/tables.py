@@ -80,7 +80,7 @@ def number(value: float) -> str:
     """Three digits that mean something; a gap for NaN."""
     if math.isnan(value):
         return _GAP
-    if value >= 1000:
+    if value >= 999.5:
         return f"{value:,.0f}"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 

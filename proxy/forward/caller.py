@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 from enum import Enum
+from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.clock import stopwatch
@@ -88,7 +89,7 @@ class CallerConnection(asyncio.Protocol):
         self._lingered = 0
         self._unsent = 2**62
         self._in_next = False
-        self.deadline = float("inf")
+        self.deadline = inf
 
     def __repr__(self) -> str:
         return f"<caller connection {self._state.value}>"
@@ -210,10 +211,10 @@ class CallerConnection(asyncio.Protocol):
             self._unsent = unsent  # A slow reader, but a reader.
             self._enter(LINGER, STALLED_SECONDS)
         elif self._state is LINGER or unsent:
-            self.deadline = float("inf")
+            self.deadline = inf
             transport.abort()
         else:
-            self.deadline = float("inf")
+            self.deadline = inf
             transport.close()
 
     # What the event loop calls.
@@ -328,7 +329,7 @@ class CallerConnection(asyncio.Protocol):
     def _serve(self, head: RequestHead) -> None:
         listener = self._listener
         self._state = EXCHANGE
-        self.deadline = float("inf")
+        self.deadline = inf
         body = self._body = request_body(head)
         self._body_wanted = False
         self._body_paused = False

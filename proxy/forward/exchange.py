@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from proxy.clock import stopwatch
@@ -55,6 +56,31 @@ TOKEN, CONNECTION, ASKED, HELD, ANSWERING, DONE = Phase
 class Exchange:
     """See the module's text."""
 
+    __slots__ = (
+        "_admission",
+        "_caller",
+        "_chunked",
+        "_connection",
+        "_head",
+        "_keep",
+        "_listener",
+        "_now",
+        "_only_reset_shows",
+        "_out",
+        "_phase",
+        "_record",
+        "_replaced",
+        "_replayed",
+        "_status",
+        "_task",
+        "_token",
+        "_tunnel",
+        "_upload",
+        "_upload_blocked",
+        "_upstream",
+        "deadline",
+    )
+
     def __init__(
         self,
         caller: Caller,
@@ -91,7 +117,7 @@ class Exchange:
         self._chunked = False
         self._only_reset_shows = False
         """The answer's end is the connection's end, so a cut must look different."""
-        self.deadline = float("inf")
+        self.deadline = inf
 
     def __repr__(self) -> str:
         return f"<exchange {self._phase.value}>"
@@ -107,7 +133,7 @@ class Exchange:
         token = self._upstream.provider.current()
         if token is None:
             self._phase = TOKEN
-            self.deadline = float("inf")
+            self.deadline = inf
             self._task = spawn(self._wait_for_token(), name="wait for a token")
         else:
             self._token = token
@@ -196,7 +222,7 @@ class Exchange:
             self._token_accepted()
         elif self._upstream.settings.retry_on_401 and self._upload.repeatable and not self._replayed:
             self._phase = HELD
-            self.deadline = float("inf")
+            self.deadline = inf
             self._caller.pause_body()
             self._task = spawn(self._recover(head), name="renew a refused token")
             return
@@ -334,7 +360,7 @@ class Exchange:
 
     def on_deadline(self) -> None:
         """Too long without the step that this phase waits for."""
-        self.deadline = float("inf")
+        self.deadline = inf
         seconds, pool = float(self._upstream.settings.timeouts.connect), self._upstream.pool
         match self._phase:
             case Phase.CONNECTION if pool.opening:

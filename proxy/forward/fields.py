@@ -44,6 +44,7 @@ class RequestRules(NamedTuple):
     """What one upstream does to a request's fields, as prepared bytes."""
 
     host_line: bytes
+    """Without its CRLF."""
     drops: frozenset[bytes]
     """Names, in lower case, that do not go on."""
     lines: bytes
@@ -61,7 +62,7 @@ def make_rules(upstream: Upstream, key_name: bytes) -> RequestRules:
     gone = {auth.header, *changes.remove, *changes.set}
     lines = b"".join(f"{name}: ".encode() + value.reveal().encode() + b"\r\n" for name, value in changes.set.items())
     return RequestRules(
-        f"Host: {upstream.url.authority}\r\n".encode(),
+        f"Host: {upstream.url.authority}".encode(),
         _REQUEST_DROPS | {name.lower().encode() for name in gone} | ({key_name} if key_name else set()),
         lines + _VIA,
         f"{auth.header}: {auth.scheme} ".encode() if auth.scheme else f"{auth.header}: ".encode(),
@@ -75,16 +76,16 @@ def request_head(head: RequestHead, target: bytes, rules: RequestRules, auth_lin
     drops = rules.drops
     if not head.connection <= drops:
         drops = drops | head.connection
-    first = b"%b %b HTTP/1.1\r\n%b" % (head.method, target, rules.host_line)
-    lines = [first, *[line + b"\r\n" for name, line in zip(head.names, head.lines, strict=True) if name not in drops]]
+    lines = [b"%b %b HTTP/1.1\r\n%b" % (head.method, target, rules.host_line)]
+    lines += [line for name, line in zip(head.names, head.lines, strict=True) if name not in drops]
     if websocket:
-        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
     if head.length is None:
-        lines.append(b"Transfer-Encoding: chunked\r\n")
+        lines.append(b"Transfer-Encoding: chunked")
     elif head.length or b"content-length" in head.named:
-        lines.append(b"Content-Length: %d\r\n" % head.length)
-    lines += (rules.lines, auth_line, b"\r\n")
-    return b"".join(lines)
+        lines.append(b"Content-Length: %d" % head.length)
+    lines.append(b"%b%b\r\n" % (rules.lines, auth_line))
+    return b"\r\n".join(lines)
 
 
 class ResponseShape(NamedTuple):
@@ -102,24 +103,24 @@ def response_head(head: ResponseHead, shape: ResponseShape, to_local: Callable[[
     drops = _LENGTHLESS_DROPS if head.status == 204 or head.status < 200 or head.chunked else _RESPONSE_DROPS
     if not head.connection <= drops:
         drops = drops | (head.connection - {b"content-length"})
-    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    lines += [line + b"\r\n" for name, line in zip(head.names, head.lines, strict=True) if name not in drops]
+    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
+    lines += [line for name, line in zip(head.names, head.lines, strict=True) if name not in drops]
     if not _LOCATIONS.isdisjoint(head.named):
         lines = [_mapped(line, to_local) for line in lines]
     if shape.chunked:
-        lines.append(b"Transfer-Encoding: chunked\r\n")
+        lines.append(b"Transfer-Encoding: chunked")
     if head.status == 101:
-        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
     elif shape.close:
-        lines.append(b"Connection: close\r\n")
+        lines.append(b"Connection: close")
     lines.append(b"\r\n")
-    return b"".join(lines)
+    return b"\r\n".join(lines)
 
 
 def _mapped(line: bytes, to_local: Callable[[bytes], bytes]) -> bytes:
     """A field line, its value mapped where it is a location."""
     name, _, value = line.partition(b":")
-    return b"%b: %b\r\n" % (name, to_local(value.strip())) if name.lower() in _LOCATIONS else line
+    return b"%b: %b" % (name, to_local(value.strip())) if name.lower() in _LOCATIONS else line
 
 
 class Locations(NamedTuple):

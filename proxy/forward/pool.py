@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Protocol
 
 from proxy.errors import Refusal
@@ -65,7 +66,7 @@ class Pool:
         self._waiting: deque[Waiter] = deque()
         self._opening: set[asyncio.Task[None]] = set()
         self._retired = False
-        self.deadline = float("inf")
+        self.deadline = inf
         """When the next idle connection may have outlived its time (see `proxy.forward.ticker`)."""
 
     @property
@@ -118,7 +119,7 @@ class Pool:
             self._busy.discard(connection)
             connection.idle_since = self._loop.time()
             self._idle.append(connection)
-            if self.deadline == float("inf"):
+            if self.deadline == inf:
                 self.deadline = connection.idle_since + self._keepalive
                 self._ticker.watch(self)
 
@@ -143,7 +144,7 @@ class Pool:
             connection.close()
         oldest = min((connection.idle_since for connection in self._idle if connection.usable), default=None)
         if oldest is None:
-            self.deadline = float("inf")
+            self.deadline = inf
             self._ticker.forget(self)
         else:
             self.deadline = oldest + self._keepalive

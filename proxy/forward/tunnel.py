@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 
 from proxy.forward.body import Piece
 from proxy.forward.connection import UpstreamConnection
@@ -103,7 +104,7 @@ class Tunnel:
     def _close(self) -> None:
         if not self._over:
             self._over = True
-            self.deadline = float("inf")
+            self.deadline = inf
             self._connection.close()
             self._ended()
             self._caller.finished(keep=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 
 from proxy.config.model import Upstream as Settings
 from proxy.forward.connector import Connector
@@ -42,11 +43,11 @@ class Upstream:
         self.hosts = frozenset(host.lower().encode() for host in settings.hosts)
         # Spelling matters only where something is decided by the path.
         self.strict_paths = bool(self.prefix or self.allow or settings.url.path)
-        self.idle_seconds = float(settings.timeouts.idle) or float("inf")
+        self.idle_seconds = float(settings.timeouts.idle) or inf
         proxy = settings.egress_proxy.upstream if settings.egress_proxy is not None else None
         self.by_way = f" by way of the egress proxy {proxy}" if proxy is not None else ""
         """For people, where a connection is late: no part of it has failed yet."""
-        self.response_seconds = float(settings.timeouts.response) or float("inf")
+        self.response_seconds = float(settings.timeouts.response) or inf
         self.pool = pool or self._make_pool(loop, ticker)
         self._auth_token: AccessToken | None = None
         self._auth_line = b""

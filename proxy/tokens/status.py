@@ -9,7 +9,7 @@ from proxy.errors import Reason
 
 
 class LastError(NamedTuple):
-    """The last failed call of the token endpoint. It stays after a success: in the morning somebody asks what it was."""
+    """The last failed call of the token endpoint. It stays after a success: somebody will ask what it was."""
 
     reason: Reason
     detail: str

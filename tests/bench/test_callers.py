@@ -56,5 +56,7 @@ def test_each_kind_of_request_is_made_on_few_and_on_many_connections(connections
 
 
 def test_the_counts_of_nginx() -> None:
-    status = "Active connections: 2 \nserver accepts handled requests\n 17 17 4711 \nReading: 0 Writing: 1 Waiting: 1 \n"
+    status = (
+        "Active connections: 2 \nserver accepts handled requests\n 17 17 4711 \nReading: 0 Writing: 1 Waiting: 1 \n"
+    )
     assert nginx_counts(status) == Counts(requests=4711, connections=17)

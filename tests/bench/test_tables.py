@@ -29,7 +29,14 @@ TITLES = {"sidecar": "cognito-sidecar", "direct": "without a proxy"}
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0.4567, "0.46"), (44.44, "44.4"), (123.4, "123"), (12345.6, "12,346"), (math.nan, "\N{EN DASH}")],
+    [
+        (0.4567, "0.46"),
+        (44.44, "44.4"),
+        (123.4, "123"),
+        (999.7, "1,000"),
+        (12345.6, "12,346"),
+        (math.nan, "\N{EN DASH}"),
+    ],
 )
 def test_numbers_have_the_digits_that_mean_something(value: float, expected: str) -> None:
     assert number(value) == expected

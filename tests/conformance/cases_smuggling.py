@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.conformance.table import BAD, GET, LOCAL, OK, Case, Cut, Turn, forwarded, request
+from tests.conformance.table import BAD, LOCAL, Case, Cut, Turn, forwarded, request
+from tests.forward.rig import GET, OK
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LENGTH_5 = b"Content-Length: 5"
@@ -10,7 +11,9 @@ CHUNKED = b"Transfer-Encoding: chunked"
 HELLO = b"5\r\nhello\r\n0\r\n\r\n"
 
 BOTH = "a length beside Transfer-Encoding is how smuggling begins (RFC 9112 §6.1, §6.3 rule 3): refused, both ways"
-CODING = "a Transfer-Encoding that is not exactly `chunked`, once, may be read by one and overlooked by the other (§6.1)"
+CODING = (
+    "a Transfer-Encoding that is not exactly `chunked`, once, may be read by one and overlooked by the other (§6.1)"
+)
 TWO = "with two lengths nobody knows which one the next reader takes (RFC 9112 §6.3 rule 5)"
 NUMBER = "Content-Length is 1*DIGIT (RFC 9110 §8.6); what other readers make of anything else is a guess"
 LINES = "a line ends with CRLF; readers that accept less see other lines (RFC 9112 §2.2)"
@@ -84,7 +87,7 @@ CASES = [
         ("length with a space inside", _post(b"Content-Length: 5 0", body=b"hello")),
         ("length with a word", _post(b"Content-Length: five", body=b"hello")),
         ("length empty", _post(b"Content-Length:", body=b"hello")),
-        ("length in Arabic digits", _post("Content-Length: ٥".encode(), body=b"hello")),
+        ("length in Arabic digits", _post(b"Content-Length: \xd9\xa5", body=b"hello")),
         ("length in superscript", _post(b"Content-Length: \xb2", body=b"he")),
         ("length with a comma", _post(b"Content-Length: 5,", body=b"hello")),
         ("length over 64 bits", _post(b"Content-Length: 18446744073709551621", body=b"hello")),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.config.model import Allow
-from tests.conformance.table import BAD, DENIED, LOCAL, NOT_ALLOWED, OK, Case, No, Turn, forwarded, request
+from tests.conformance.table import BAD, DENIED, LOCAL, NOT_ALLOWED, Case, No, Turn, forwarded, request
+from tests.forward.rig import OK
 
 PREFIX: dict[str, Any] = {"prefix": "/api"}
 BASE: dict[str, Any] = {"base": "/dev"}
@@ -75,7 +76,17 @@ CASES = [
             options=PREFIX,
             probe=PREFIXED_PROBE,
         )
-        for path in (b"/", b"/apix", b"/ap", b"/API/a", b"/%61pi/a", b"//api/a", b"/x/../api/a", b"/api%2fa", b"/api;x/a")
+        for path in (
+            b"/",
+            b"/apix",
+            b"/ap",
+            b"/API/a",
+            b"/%61pi/a",
+            b"//api/a",
+            b"/x/../api/a",
+            b"/api%2fa",
+            b"/api;x/a",
+        )
     ),
     # Rules.
     _passes("allowed by a star", b"/orders/7", b"/orders/7", "`*` is any one segment", **ORDERS),
@@ -92,8 +103,16 @@ CASES = [
             probe=ALLOWED_PROBE,
         )
         for line in (
-            b"GET /orders", b"GET /orders/7/items", b"GET /Orders/7", b"GET //orders/7", b"POST /orders/7", b"get /orders/7",
-            b"HEAD /orders/7", b"GET /x?/orders/7", b"GET /x%3f/../orders/7".replace(b"/..", b""), b"GET /%256frders/7",
+            b"GET /orders",
+            b"GET /orders/7/items",
+            b"GET /Orders/7",
+            b"GET //orders/7",
+            b"POST /orders/7",
+            b"get /orders/7",
+            b"HEAD /orders/7",
+            b"GET /x?/orders/7",
+            b"GET /x%3f/../orders/7".replace(b"/..", b""),
+            b"GET /%256frders/7",
             b"GET /",
         )
     ),
@@ -136,15 +155,40 @@ CASES = [
     *(
         Case(f"no form of a target: {line!r}", "RFC 9112 §3.2 knows four forms", request(line), BAD)
         for line in (
-            b"GET *", b"GET a", b"GET ?a", b"GET ../a", b"GET localhost:80", b"POST *", b"GET **", b"OPTIONS *?a",
-            b"GET https://localhost/", b"GET ftp://localhost/", b"GET http:/a", b"GET http:a", b"GET http://localhost#a",
-            b"GET http://localhost:99999999/", b"GET http://me@localhost/", b"GET http://me:pw@localhost/",
-            b"GET http://localhost\\@elsewhere.test/", b"GET http://[::1/", b"GET \\a",
+            b"GET *",
+            b"GET a",
+            b"GET ?a",
+            b"GET ../a",
+            b"GET localhost:80",
+            b"POST *",
+            b"GET **",
+            b"OPTIONS *?a",
+            b"GET https://localhost/",
+            b"GET ftp://localhost/",
+            b"GET http:/a",
+            b"GET http:a",
+            b"GET http://localhost#a",
+            b"GET http://localhost:99999999/",
+            b"GET http://me@localhost/",
+            b"GET http://me:pw@localhost/",
+            b"GET http://localhost\\@elsewhere.test/",
+            b"GET http://[::1/",
+            b"GET \\a",
         )
     ),
-    Case("a malformed host in an absolute form of HTTP/1.0", "it counts without a Host beside it too (RFC 9112 §3.2.2)",
-         b"GET http://me@localhost/ HTTP/1.0\r\n\r\n", BAD),
-    Case("OPTIONS *", "of the whole server (RFC 9112 §3.2.4)", request(b"OPTIONS *"), OK, (Turn(forwarded(b"OPTIONS *")),)),
+    Case(
+        "a malformed host in an absolute form of HTTP/1.0",
+        "it counts without a Host beside it too (RFC 9112 §3.2.2)",
+        b"GET http://me@localhost/ HTTP/1.0\r\n\r\n",
+        BAD,
+    ),
+    Case(
+        "OPTIONS *",
+        "of the whole server (RFC 9112 §3.2.4)",
+        request(b"OPTIONS *"),
+        OK,
+        (Turn(forwarded(b"OPTIONS *")),),
+    ),
     Case(
         "OPTIONS of a bare origin",
         "the next hop's `*` (RFC 9112 §3.2.4)",
@@ -155,22 +199,59 @@ CASES = [
     Case("OPTIONS * with a base path", "`*` would ask beyond it", request(b"OPTIONS *"), BAD, options=BASE),
     Case("OPTIONS * with a prefix", "`*` would ask beyond it", request(b"OPTIONS *"), BAD, options=PREFIX),
     Case("OPTIONS of a path", "like any other", request(b"OPTIONS /a"), OK, (Turn(forwarded(b"OPTIONS /a")),)),
-    Case("CONNECT", "never forwarded (RFC 9110 §9.3.6)", b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n", NOT_ALLOWED),
+    Case(
+        "CONNECT",
+        "never forwarded (RFC 9110 §9.3.6)",
+        b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n",
+        NOT_ALLOWED,
+    ),
     Case("CONNECT of a path", "never forwarded", request(b"CONNECT /"), NOT_ALLOWED),
     Case("TRACE", "it would echo the token (RFC 9110 §9.3.8)", request(b"TRACE /"), NOT_ALLOWED),
-    Case("trace in small letters", "methods are case-sensitive (RFC 9110 §9.1): it is another one", request(b"trace /"), OK,
-         (Turn(forwarded(b"trace /")),)),
-    Case("a method nobody knows", "any token is one (RFC 9110 §9.1)", request(b"BREW!#$%&'*+-.^_`|~1 /"), OK,
-         (Turn(forwarded(b"BREW!#$%&'*+-.^_`|~1 /")),)),
+    Case(
+        "trace in small letters",
+        "methods are case-sensitive (RFC 9110 §9.1): it is another one",
+        request(b"trace /"),
+        OK,
+        (Turn(forwarded(b"trace /")),),
+    ),
+    Case(
+        "a method nobody knows",
+        "any token is one (RFC 9110 §9.1)",
+        request(b"BREW!#$%&'*+-.^_`|~1 /"),
+        OK,
+        (Turn(forwarded(b"BREW!#$%&'*+-.^_`|~1 /")),),
+    ),
     # The first line.
     *(
-        Case(f"no request line: {line!r}", "method SP target SP version CRLF, to the byte (RFC 9112 §3)",
-             line + b"\r\n" + LOCAL + b"\r\n", BAD)
+        Case(
+            f"no request line: {line!r}",
+            "method SP target SP version CRLF, to the byte (RFC 9112 §3)",
+            line + b"\r\n" + LOCAL + b"\r\n",
+            BAD,
+        )
         for line in (
-            b"GET / HTTP/1.2", b"GET / HTTP/2.0", b"GET / HTTP/0.9", b"GET / HTTP/1.10", b"GET / http/1.1", b"GET / HTTP/1",
-            b"GET /", b"GET", b"GET  / HTTP/1.1", b"GET /  HTTP/1.1", b"GET / HTTP/1.1 ", b" GET / HTTP/1.1",
-            b"GET\t/ HTTP/1.1", b"GET /a b HTTP/1.1", b"GET /\x00 HTTP/1.1", b"GET /\x7f HTTP/1.1", b"G(T / HTTP/1.1",
-            b"GET / HTTP/1.1\x0b", b"G\xcaT / HTTP/1.1", b"GET / ICAP/1.0", b"HTTP/1.1 200 OK", b"/ GET HTTP/1.1",
+            b"GET / HTTP/1.2",
+            b"GET / HTTP/2.0",
+            b"GET / HTTP/0.9",
+            b"GET / HTTP/1.10",
+            b"GET / http/1.1",
+            b"GET / HTTP/1",
+            b"GET /",
+            b"GET",
+            b"GET  / HTTP/1.1",
+            b"GET /  HTTP/1.1",
+            b"GET / HTTP/1.1 ",
+            b" GET / HTTP/1.1",
+            b"GET\t/ HTTP/1.1",
+            b"GET /a b HTTP/1.1",
+            b"GET /\x00 HTTP/1.1",
+            b"GET /\x7f HTTP/1.1",
+            b"G(T / HTTP/1.1",
+            b"GET / HTTP/1.1\x0b",
+            b"G\xcaT / HTTP/1.1",
+            b"GET / ICAP/1.0",
+            b"HTTP/1.1 200 OK",
+            b"/ GET HTTP/1.1",
             b"GET /\x0c HTTP/1.1",
         )
     ),

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.config.model import Duration, Timeouts
-from tests.conformance.table import BAD, NOT_ALLOWED, OK, Case, Cut, No, Turn, forwarded, request, response
-from tests.forward.rig import GET
+from tests.conformance.table import BAD, NOT_ALLOWED, Case, Cut, No, Turn, forwarded, request, response
+from tests.forward.rig import GET, OK
 
 CHUNKED = b"Transfer-Encoding: chunked"
 SHORT = Duration(0.05)
 TIMEOUT = No("upstream_timeout", 504)
 TOO_LARGE_HEAD = No("headers_too_large", 431)
 IN_ORDER = "requests that came together are answered one by one, in order (RFC 9112 §9.3.2)"
-FAULT_ENDS = "after a request that cannot be read nobody knows where the next begins (RFC 9112 §2.2): nothing after it is read"
+FAULT_ENDS = (
+    "after a request that cannot be read nobody knows where the next begins (RFC 9112 §2.2): nothing after it is read"
+)
 
 
 def _limits(**limits: Duration) -> dict[str, Any]:
@@ -129,16 +131,48 @@ CASES = [
         ends=True,
     ),
     Case("nothing, then the end", "it is no fault", b"", (), after="closed", ends=True),
-    Case("nothing at all", "an idle connection ends by itself, without a word", b"", (), after="closed",
-         constants={"IDLE_SECONDS": 0.05}),
-    Case("nothing after a request", "as above", GET, OK, (Turn(forwarded(b"GET /")),), after="closed",
-         constants={"IDLE_SECONDS": 0.3}, whole_only=True),
-    Case("a head over 64 KiB", "the limit of a request's head", request(b"GET /", b"X: " + b"x" * 65536), TOO_LARGE_HEAD,
-         after="closed", whole_only=True),
-    Case("many fields over 64 KiB", "as above", request(b"GET /", *(b"X: y",) * 11_000), TOO_LARGE_HEAD, after="closed",
-         whole_only=True),
-    Case("a target over 64 KiB", "as above: there is no 414 here", request(b"GET /" + b"x" * 65536), TOO_LARGE_HEAD,
-         after="closed", whole_only=True),
+    Case(
+        "nothing at all",
+        "an idle connection ends by itself, without a word",
+        b"",
+        (),
+        after="closed",
+        constants={"IDLE_SECONDS": 0.05},
+    ),
+    Case(
+        "nothing after a request",
+        "as above",
+        GET,
+        OK,
+        (Turn(forwarded(b"GET /")),),
+        after="closed",
+        constants={"IDLE_SECONDS": 0.3},
+        whole_only=True,
+    ),
+    Case(
+        "a head over 64 KiB",
+        "the limit of a request's head",
+        request(b"GET /", b"X: " + b"x" * 65536),
+        TOO_LARGE_HEAD,
+        after="closed",
+        whole_only=True,
+    ),
+    Case(
+        "many fields over 64 KiB",
+        "as above",
+        request(b"GET /", *(b"X: y",) * 11_000),
+        TOO_LARGE_HEAD,
+        after="closed",
+        whole_only=True,
+    ),
+    Case(
+        "a target over 64 KiB",
+        "as above: there is no 414 here",
+        request(b"GET /" + b"x" * 65536),
+        TOO_LARGE_HEAD,
+        after="closed",
+        whole_only=True,
+    ),
     # Bodies and answers that do not come.
     Case(
         "a request body that stops",

@@ -39,34 +39,51 @@ def read_requests(data: bytes) -> list[Message]:
     """All requests of a connection, in order."""
     found = []
     while data:
-        first, fields, data = _head(data)
-        parts = tuple(first.split(b" "))
-        if len(parts) != 3 or not _is_token(parts[0]) or not _is_visible(parts[1]) or parts[2] != b"HTTP/1.1":
-            raise Unreadable(f"request line {first!r}")
-        hosts = [value for name, value in fields if name.lower() == b"host"]
-        if len(hosts) != 1:
-            raise Unreadable(f"{len(hosts)} Host fields")
-        body, data, _ = _body(fields, data, otherwise=b"")
-        found.append(Message(parts, fields, body, closes=False))
+        message, data = read_request(data)
+        found.append(message)
     return found
+
+
+def read_request(data: bytes, *, generous: bool = False) -> tuple[Message, bytes]:
+    """The first request in `data`, and what follows it.
+
+    `generous` reads what may be sent to the sidecar, and not only what it writes itself: chunk extensions and trailers.
+    """
+    first, fields, data = _head(data)
+    parts = tuple(first.split(b" "))
+    if len(parts) != 3 or not _is_token(parts[0]) or not _is_visible(parts[1]) or parts[2] != b"HTTP/1.1":
+        raise Unreadable(f"request line {first!r}")
+    hosts = [value for name, value in fields if name.lower() == b"host"]
+    if len(hosts) != 1:
+        raise Unreadable(f"{len(hosts)} Host fields")
+    body, data, _ = _body(fields, data, otherwise=b"", generous=generous)
+    return Message(parts, fields, body, closes=False), data
 
 
 def read_responses(data: bytes, methods: list[bytes]) -> list[Message]:
     """All responses of a connection that was closed at the end of `data`: finals to `methods`, interims among them."""
     found, left = [], [*methods]
     while data:
-        first, fields, data = _head(data)
-        version, _, rest = first.partition(b" ")
-        status, space, reason = rest.partition(b" ")
-        if version != b"HTTP/1.1" or not space or len(status) != 3 or not status.isdigit():
-            raise Unreadable(f"status line {first!r}")
         if not left:
             raise Unreadable("a response to nothing")
-        code, closes, body = int(status), False, b""
-        if code >= 200 and left.pop(0) != b"HEAD" and code not in (204, 304):
-            body, data, closes = _body(fields, data, otherwise=data)
-        found.append(Message((version, status, reason), fields, body, closes))
+        message, data = read_response(data, left[0])
+        found.append(message)
+        if int(message.first[1]) >= 200:
+            left.pop(0)
     return found
+
+
+def read_response(data: bytes, method: bytes, *, generous: bool = False) -> tuple[Message, bytes]:
+    """The first response in `data`, interim or final, and what follows it; `generous` as for requests."""
+    first, fields, data = _head(data)
+    version, _, rest = first.partition(b" ")
+    status, space, reason = rest.partition(b" ")
+    if version != b"HTTP/1.1" or not (space or generous) or len(status) != 3 or not status.isdigit():
+        raise Unreadable(f"status line {first!r}")
+    code, closes, body = int(status), False, b""
+    if code >= 200 and method != b"HEAD" and code not in (204, 304):
+        body, data, closes = _body(fields, data, otherwise=data, generous=generous)
+    return Message((version, status, reason), fields, body, closes), data
 
 
 def _head(data: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...], bytes]:
@@ -85,7 +102,9 @@ def _head(data: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...], bytes]:
     return first, tuple(fields), rest
 
 
-def _body(fields: tuple[tuple[bytes, bytes], ...], data: bytes, *, otherwise: bytes) -> tuple[bytes, bytes, bool]:
+def _body(
+    fields: tuple[tuple[bytes, bytes], ...], data: bytes, *, otherwise: bytes, generous: bool
+) -> tuple[bytes, bytes, bool]:
     """The body, what follows it, and whether it ended with the connection; `otherwise` where nothing frames it."""
     codings = [value for name, value in fields if name.lower() == b"transfer-encoding"]
     lengths = [value for name, value in fields if name.lower() == b"content-length"]
@@ -99,20 +118,25 @@ def _body(fields: tuple[tuple[bytes, bytes], ...], data: bytes, *, otherwise: by
                 raise Incomplete("a body shorter than its length")
             return data[: int(length)], data[int(length) :], False
         case [b"chunked"], []:
-            return _chunks(data)
+            return _chunks(data, generous=generous)
         case _:
             raise Unreadable(f"framed by {codings} and {lengths}")
 
 
-def _chunks(data: bytes) -> tuple[bytes, bytes, bool]:
+def _chunks(data: bytes, *, generous: bool) -> tuple[bytes, bytes, bool]:
     content = b""
     while True:
         size, end, data = data.partition(b"\r\n")
         if not end:
             raise Incomplete("a chunk without its size")
+        if generous and b";" in size and _is_text(size):
+            size = size.partition(b";")[0].rstrip(b" \t")
         if not size or len(size) > 16 or not _HEX.issuperset(size):
             raise Unreadable(f"chunk size {size!r}")
         length = int(size, 16)
+        if not length and generous and data[:2] != b"\r\n":
+            _, _, rest = _head(b"trailers\r\n" + data)
+            return content, rest, False
         if len(data) < length + 2:
             raise Incomplete("a chunk that is not all here")
         if data[length : length + 2] != b"\r\n":

@@ -217,7 +217,8 @@ class _Caller:
             try:
                 return await wire.take(int(fields[b"Content-Length"]))
             except asyncio.IncompleteReadError as cut:
-                assert expected.startswith(cut.partial)
+                if not expected.startswith(cut.partial):
+                    pytest.fail("a cut answer is another request's")
                 raise
         body = b""
         while size := int(await wire.until(b"\r\n"), 16):

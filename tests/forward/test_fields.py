@@ -134,7 +134,7 @@ def test_the_configured_header_is_not_the_callers(header: str, scheme: str, begi
 
 def test_the_host_is_the_upstreams_with_its_port() -> None:
     rules = make_rules(settings(url=Url("http", "::1", 8081, "/dev")), b"")
-    assert (rules.host_line, rules.origin, rules.base_path) == (b"Host: [::1]:8081\r\n", b"http://[::1]:8081", b"/dev")
+    assert (rules.host_line, rules.origin, rules.base_path) == (b"Host: [::1]:8081", b"http://[::1]:8081", b"/dev")
 
 
 ends_to_end = st.from_regex(rb"X-[A-Za-z0-9_.!#~-]{1,8}", fullmatch=True)
