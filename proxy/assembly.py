@@ -101,8 +101,7 @@ class Assembly:
             self._leaving.add(listeners[address])
             _ = spawn(self._leave(listeners.pop(address)), name="leave an address")
         for address, listener in listeners.items():
-            listener.routes, listener.guard = routes[address], guards[address]
-            listener.access = config.log.access
+            listener.configure(guards[address], routes[address], access=config.log.access)
         kept_pools = {upstream.pool for upstream in upstreams.values()}
         for old in self._upstreams.values():
             if old.pool not in kept_pools:

@@ -7,7 +7,9 @@ belongs on what reads or writes sockets, since the sidecar itself runs on uvloop
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from tests import processes
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
+CLOSING = 20.0
+"""Seconds for closing an event loop; it takes about a millisecond."""
+
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
     factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
@@ -25,8 +30,25 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
             import uvloop
         except ImportError:
             return factories
-        factories["uvloop"] = uvloop.new_event_loop
+        factories["uvloop"] = _guarded(uvloop.Loop)
     return factories
+
+
+def _guarded(loop: type[asyncio.AbstractEventLoop]) -> LoopFactory:
+    """uvloop waits on closing for every handle, for ever and deaf to signals, and a test that failed may have left one.
+
+    Then this worker ends and pytest-xdist goes on with another: one failure must not hold up all that follows.
+    """
+
+    class Guarded(loop):  # type: ignore[misc,valid-type]  # only known once uvloop is imported
+        def close(self) -> None:
+            faulthandler.dump_traceback_later(CLOSING, exit=True, file=sys.__stderr__)
+            try:
+                super().close()
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+
+    return Guarded
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.errors import Refusal
+from proxy.forward.fields import request_head
 from proxy.forward.guard import Guard, check_caller, is_allowed, requested_host
 from proxy.forward.http1 import BadMessage, RequestHead
 from proxy.forward.routes import Route, Routes
@@ -23,8 +24,8 @@ class Admission(NamedTuple):
     """A request that may pass."""
 
     upstream: Upstream
-    target: bytes
-    """What the upstream is asked for."""
+    outgoing: bytes
+    """The head that goes to the upstream, up to the credential."""
     authority: bytes | None
     """By which name the caller reached the listener, if it said."""
     websocket: bool
@@ -68,7 +69,9 @@ def admit(head: RequestHead, guard: Guard, routes: Routes, *, draining: bool) ->
         forwarded = _forwarded_target(route, head, target)
     except Refusal as refusal:
         return Rejection(refusal, upstream)
-    return Admission(route.upstream, forwarded, authority or None, _asks_for_websocket(head))
+    websocket = _asks_for_websocket(head)
+    outgoing = request_head(head, forwarded, route.upstream.request_rules, websocket=websocket)
+    return Admission(route.upstream, outgoing, authority or None, websocket)
 
 
 _PART_OF_A_SERVER = "`OPTIONS *` asks for a whole server, but the upstream here is a part of one"

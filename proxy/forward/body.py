@@ -172,15 +172,21 @@ class ChunkedBody:
             raise BadMessage("a trailer is malformed")
 
 
+_NO_BODY: Final = FixedBody(0)
+"""Done from the start and never fed, so one serves all."""
+
+
 def request_body(head: RequestHead) -> Body:
     """The decoder of a request's body (RFC 9112 §6.3)."""
+    if head.length == 0:
+        return _NO_BODY
     return ChunkedBody() if head.length is None else FixedBody(head.length)
 
 
 def response_body(head: ResponseHead, method: bytes) -> Body:
     """The decoder of the body of a final response to `method` (RFC 9112 §6.3)."""
     if method == b"HEAD" or head.status in (204, 304):
-        return FixedBody(0)
+        return _NO_BODY
     if head.chunked:
         return ChunkedBody()
     return RestOfConnection() if head.length is None else FixedBody(head.length)

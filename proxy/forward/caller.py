@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from proxy.clock import stopwatch
 from proxy.errors import KINDS, Refusal
-from proxy.forward.admission import Rejection, admit
+from proxy.forward.admission import Admission, Rejection, admit
 from proxy.forward.answers import answer
 from proxy.forward.body import Body, Piece, request_body
 from proxy.forward.door import Served
@@ -226,7 +226,9 @@ class CallerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         state = self._state
-        if state is IDLE or state is HEAD:
+        if state is IDLE and not self._buffer and self._writable and (known := self._listener.memory.recall(data)):
+            self._serve(*known)
+        elif state is IDLE or state is HEAD:
             self._buffer = self._buffer + data if self._buffer else data
             self._next()
             self._set_reading()
@@ -290,10 +292,15 @@ class CallerConnection(asyncio.Protocol):
         self._in_next = True
         try:
             while self._buffer and self._writable and self._state in (IDLE, HEAD):
+                data = self._buffer
                 head = self._take_head()
                 if head is None:
                     return
-                self._serve(head)
+                listener = self._listener
+                decision = admit(head, listener.guard, listener.routes, draining=listener.draining)
+                if not self._buffer and isinstance(decision, Admission):
+                    listener.memory.keep(data, head, decision)
+                self._serve(head, decision)
         finally:
             self._in_next = False
 
@@ -326,7 +333,7 @@ class CallerConnection(asyncio.Protocol):
         self._buffer = data[end:]
         return head
 
-    def _serve(self, head: RequestHead) -> None:
+    def _serve(self, head: RequestHead, decision: Admission | Rejection) -> None:
         listener = self._listener
         self._state = EXCHANGE
         self.deadline = inf
@@ -334,14 +341,12 @@ class CallerConnection(asyncio.Protocol):
         self._body_wanted = False
         self._body_paused = False
         self._continue = head.minor == 1 and b"expect" in head.named
-        decision = admit(head, listener.guard, listener.routes, draining=listener.draining)
         record = Record(stopwatch(), head.method, head.target, decision.upstream, listener.nobody)
         if isinstance(decision, Rejection):
             keep = head.keeps_connection and body.done and decision.refusal.name != "bad_request"
             self._reject(decision.refusal, record, head.method, keep=keep and not listener.draining)
             return
-        exchange = Exchange(self, listener, head, decision, record, bodiless=body.done)
-        self._exchange = exchange
+        exchange = self._exchange = Exchange(self, listener, head, decision, record, bodiless=body.done)
         exchange.start()
 
     def _refuse_unread(self, refusal: Refusal) -> None:

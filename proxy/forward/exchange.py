@@ -20,7 +20,7 @@ from proxy.forward.answers import answer
 from proxy.forward.body import Piece
 from proxy.forward.connection import UpstreamConnection
 from proxy.forward.door import Caller
-from proxy.forward.fields import ResponseShape, request_head, response_head
+from proxy.forward.fields import ResponseShape, response_head
 from proxy.forward.http1 import RequestHead, ResponseHead
 from proxy.forward.record import CALLER_GONE, Record
 from proxy.forward.tunnel import Tunnel
@@ -179,10 +179,7 @@ class Exchange:
         self._connection = connection
         self._upload_blocked = False
         self.deadline = self._now() + upstream.idle_seconds
-        websocket = self._admission.websocket
-        auth_line = upstream.auth_line(self._token)
-        head = request_head(self._head, self._admission.target, upstream.request_rules, auth_line, websocket)
-        connection.begin(self, self._head.method, head)
+        connection.begin(self, self._head.method, self._admission.outgoing + upstream.head_end(self._token))
         upload.send_kept(connection)
         if upload.done:
             self._request_sent()

@@ -17,17 +17,15 @@ HOP_BY_HOP = frozenset(
     (
         b"connection",
         b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authentication-info",
-        b"proxy-authorization",
-        b"proxy-connection",
         b"te",
         b"trailer",
         b"transfer-encoding",
         b"upgrade",
     )
 )
-"""RFC 9110 §7.6.1, with the Proxy-* fields."""
+"""RFC 9110 §7.6.1."""
+_PROXY = b"proxy-"
+"""Every field that begins like this is between a proxy and its neighbour."""
 
 _REQUEST_DROPS = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 # Expect was dealt with here: the sidecar itself says 100 (see `proxy.forward.exchange`).
@@ -71,20 +69,22 @@ def make_rules(upstream: Upstream, key_name: bytes) -> RequestRules:
     )
 
 
-def request_head(head: RequestHead, target: bytes, rules: RequestRules, auth_line: bytes, websocket: bool) -> bytes:
-    """The head that goes to the upstream: `target` is final, `auth_line` a whole line; the credential comes last."""
+def request_head(head: RequestHead, target: bytes, rules: RequestRules, *, websocket: bool) -> bytes:
+    """The head that goes to the upstream, up to the credential, which comes last; `target` is final."""
     drops = rules.drops
     if not head.connection <= drops:
         drops = drops | head.connection
     lines = [b"%b %b HTTP/1.1\r\n%b" % (head.method, target, rules.host_line)]
-    lines += [line for name, line in zip(head.names, head.lines, strict=True) if name not in drops]
+    lines += [
+        line for name, line in zip(head.names, head.lines, strict=True) if name not in drops and name[:6] != _PROXY
+    ]
     if websocket:
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
     if head.length is None:
         lines.append(b"Transfer-Encoding: chunked")
     elif head.length or b"content-length" in head.named:
         lines.append(b"Content-Length: %d" % head.length)
-    lines.append(b"%b%b\r\n" % (rules.lines, auth_line))
+    lines.append(rules.lines)
     return b"\r\n".join(lines)
 
 
@@ -104,7 +104,9 @@ def response_head(head: ResponseHead, shape: ResponseShape, to_local: Callable[[
     if not head.connection <= drops:
         drops = drops | (head.connection - {b"content-length"})
     lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
-    lines += [line for name, line in zip(head.names, head.lines, strict=True) if name not in drops]
+    lines += [
+        line for name, line in zip(head.names, head.lines, strict=True) if name not in drops and name[:6] != _PROXY
+    ]
     if not _LOCATIONS.isdisjoint(head.named):
         lines = [_mapped(line, to_local) for line in lines]
     if shape.chunked:

@@ -19,6 +19,7 @@ from proxy.config.model import Address
 from proxy.errors import StartError
 from proxy.forward.caller import CallerConnection
 from proxy.forward.guard import Guard
+from proxy.forward.memory import Memory
 from proxy.forward.routes import Routes
 from proxy.forward.ticker import Ticker
 from proxy.stats import UpstreamStats
@@ -58,10 +59,8 @@ class Listener:
         nobody: UpstreamStats,
     ) -> None:
         self.address = address
-        self.guard = guard
-        self.routes = routes
-        self.access = access
-        """Write a line to the log for each request."""
+        self.memory = Memory()
+        self.configure(guard, routes, access=access)
         self.loop = loop
         self.exchanges = exchanges
         """Watches the deadlines of requests."""
@@ -73,6 +72,14 @@ class Listener:
         self._left = asyncio.Event()
         self._runner: web.ServerRunner | None = None
         self._binding: Binding
+
+    def configure(self, guard: Guard, routes: Routes, *, access: bool) -> None:
+        """Serve by another configuration from the next request on."""
+        self.guard = guard
+        self.routes = routes
+        self.access = access
+        """Write a line to the log for each request."""
+        self.memory.forget()
 
     @property
     def authority(self) -> bytes:
@@ -94,6 +101,7 @@ class Listener:
     async def stop_accepting(self) -> None:
         """Close the listening socket; connections stay. New requests on them are refused."""
         self.draining = True
+        self.memory.forget()  # Nothing is admitted any more.
         if self._runner is not None:
             await self._binding.stop()
 

@@ -50,17 +50,17 @@ class Upstream:
         self.response_seconds = float(settings.timeouts.response) or inf
         self.pool = pool or self._make_pool(loop, ticker)
         self._auth_token: AccessToken | None = None
-        self._auth_line = b""
+        self._head_end = b""
 
     def __repr__(self) -> str:
         return f"<upstream {self.name}>"
 
-    def auth_line(self, token: AccessToken) -> bytes:
-        """The credential's header line with this token; made once for each token."""
+    def head_end(self, token: AccessToken) -> bytes:
+        """The end of a request's head: the credential's line with this token, made once for each token."""
         if token is not self._auth_token:
-            self._auth_line = self.request_rules.auth_begins + token.reveal().encode("latin-1") + b"\r\n"
+            self._head_end = self.request_rules.auth_begins + token.reveal().encode("latin-1") + b"\r\n\r\n"
             self._auth_token = token
-        return self._auth_line
+        return self._head_end
 
     def to_local(self, location: bytes, authority: bytes) -> bytes:
         """A Location of this upstream's as a caller has to ask for it who reached the listener as `authority`."""

@@ -55,6 +55,7 @@ CASES = [
         ("TE chunked, gzip", _post(b"Transfer-Encoding: chunked, gzip")),
         ("TE xchunked", _post(b"Transfer-Encoding: xchunked")),
         ("TE chunkedx", _post(b"Transfer-Encoding: chunkedx")),
+        ("TE in capitals, which not all readers take for the same", _post(b"Transfer-Encoding: Chunked")),
         ("TE in quotes", _post(b'Transfer-Encoding: "chunked"')),
         ("TE with a parameter", _post(b"Transfer-Encoding: chunked;q=1")),
         ("TE with a comma before", _post(b"Transfer-Encoding: ,chunked")),
@@ -142,9 +143,9 @@ CASES = [
     ),
     # What is not in doubt passes, and its framing is written anew.
     Case(
-        "a coding in capitals",
-        "names of codings are case-insensitive (RFC 9112 §7); what goes on has the one usual spelling",
-        _post(b"tRaNsFeR-eNcOdInG: ChunkED"),
+        "Transfer-Encoding in another spelling of its name",
+        "names of fields are case-insensitive (RFC 9110 §5.1); what goes on has the one usual spelling",
+        _post(b"tRaNsFeR-eNcOdInG: chunked"),
         OK,
         (Turn(forwarded(b"POST /", CHUNKED, body=HELLO)),),
     ),

@@ -13,7 +13,6 @@ from proxy.forward.http1 import parse_request_head
 from proxy.forward.target import below_prefix
 from tests.forward.make import request, response, settings
 
-AUTH = b"Authorization: Bearer t0ken\r\n"
 VIA = b"Via: 1.1 cognito-sidecar\r\n"
 RULES = make_rules(settings(), b"")
 KEEPS = ResponseShape(chunked=False, close=False)
@@ -21,10 +20,10 @@ KEEPS = ResponseShape(chunked=False, close=False)
 
 def sent(*fields: str, first: str = "GET / HTTP/1.1", websocket: bool = False) -> list[bytes]:
     """The lines that go to the upstream under plain rules, without the first two and the credential."""
-    lines = request_head(request(first, *fields), b"/", RULES, AUTH, websocket).split(b"\r\n")
+    lines = request_head(request(first, *fields), b"/", RULES, websocket=websocket).split(b"\r\n")
     assert lines[1] == b"Host: api.test"
-    assert lines[-4:] == [VIA.strip(), AUTH.strip(), b"", b""]
-    return lines[2:-4]
+    assert lines[-2:] == [VIA.strip(), b""]
+    return lines[2:-2]
 
 
 def answered(*fields: str, first: str = "HTTP/1.1 200 OK", shape: ResponseShape = KEEPS) -> list[bytes]:
@@ -55,9 +54,9 @@ def test_a_whole_request_head_in_its_order() -> None:
         "X-Latin: \xff",
         "Content-Length: 5",
     )
-    assert request_head(head, b"/dev/a?b", rules, AUTH, False) == (
+    assert request_head(head, b"/dev/a?b", rules, websocket=False) == (
         b"POST /dev/a?b HTTP/1.1\r\nHost: api.test\r\nx-b: 1\r\nX-A:\r\nX-B:2 \r\nVia: 1.0 before\r\nX-Latin: \xff\r\n"
-        b"Content-Length: 5\r\nX-Team: blue\r\nx-Umlaut: \xc3\xa4\r\n" + VIA + AUTH + b"\r\n"
+        b"Content-Length: 5\r\nX-Team: blue\r\nx-Umlaut: \xc3\xa4\r\n" + VIA
     )
 
 
@@ -128,8 +127,8 @@ def test_the_configured_header_is_not_the_callers(header: str, scheme: str, begi
     auth = msgspec.structs.replace(settings().auth, header=header, scheme=scheme)
     rules = make_rules(settings(auth=auth), b"")
     assert rules.auth_begins == begins
-    head = request_head(request("GET / HTTP/1.1", "X-Token: a", "AUTHORIZATION: b"), b"/", rules, b"", False)
-    assert head.split(b"\r\n")[2:-3] == kept
+    head = request_head(request("GET / HTTP/1.1", "X-Token: a", "AUTHORIZATION: b"), b"/", rules, websocket=False)
+    assert head.split(b"\r\n")[2:-2] == kept
 
 
 def test_the_host_is_the_upstreams_with_its_port() -> None:
@@ -148,9 +147,9 @@ def test_all_other_fields_go_through_untouched(fields: list[tuple[bytes, bytes]]
     """Order, case, repetition, bytes."""
     block = b"".join(b"%b: %b\r\n" % field for field in fields)
     head = parse_request_head(b"GET / HTTP/1.1\r\n" + block + b"\r\n")
-    out = request_head(head, b"/", RULES, AUTH, False)
-    assert out == b"GET / HTTP/1.1\r\nHost: api.test\r\n" + block + VIA + AUTH + b"\r\n"
-    assert parse_request_head(out).lines[1:-2] == head.lines
+    out = request_head(head, b"/", RULES, websocket=False)
+    assert out == b"GET / HTTP/1.1\r\nHost: api.test\r\n" + block + VIA
+    assert parse_request_head(out + b"\r\n").lines[1:-1] == head.lines
 
 
 # Responses.

@@ -209,7 +209,8 @@ async def test_an_abort_cuts_whatever_a_request_waits_for(phase: str) -> None:
 async def test_routes_and_guard_may_be_swapped_between_two_requests() -> None:
     async with sidecar() as rig:
         caller, peer, _ = await rig.exchange()
-        rig.listener.guard = rig.listener.guard._replace(hosts=frozenset())
+        guard = rig.listener.guard._replace(hosts=frozenset())
+        rig.listener.configure(guard, rig.listener.routes, access=False)
         peer.send(OK)
         await caller.message()
         caller.send(GET)

@@ -17,16 +17,16 @@ from tests.forward.make import HandLoop, NoTokens, settings, upstream
 def test_the_credentials_line_is_made_once_for_each_token() -> None:
     orders = upstream()
     first, second = AccessToken("one", 1), AccessToken("two", 2)
-    line = orders.auth_line(first)
-    assert line == b"Authorization: Bearer one\r\n"
-    assert orders.auth_line(first) is line
-    assert orders.auth_line(second) == b"Authorization: Bearer two\r\n"
-    assert orders.auth_line(first) == line
+    line = orders.head_end(first)
+    assert line == b"Authorization: Bearer one\r\n\r\n"
+    assert orders.head_end(first) is line
+    assert orders.head_end(second) == b"Authorization: Bearer two\r\n\r\n"
+    assert orders.head_end(first) == line
 
 
 def test_its_repr_has_its_name_and_no_credential() -> None:
     orders = upstream()
-    orders.auth_line(AccessToken("s3cret", 1))
+    orders.head_end(AccessToken("s3cret", 1))
     assert repr(orders) == "<upstream orders>"
 
 
