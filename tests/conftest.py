@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from tests import processes
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
-CLOSING = 20.0
+CLOSING = 10.0
 """Seconds for closing an event loop; it takes about a millisecond."""
 
 
@@ -42,7 +41,7 @@ def _guarded(loop: type[asyncio.AbstractEventLoop]) -> LoopFactory:
 
     class Guarded(loop):  # type: ignore[misc,valid-type]  # only known once uvloop is imported
         def close(self) -> None:
-            faulthandler.dump_traceback_later(CLOSING, exit=True, file=sys.__stderr__)
+            faulthandler.dump_traceback_later(CLOSING, exit=True, file=2)
             try:
                 super().close()
             finally:

@@ -35,6 +35,9 @@ class ResponseSink(Protocol):
     def interim_head(self, head: ResponseHead) -> None:
         """A 1xx other than 100 and 101 has arrived."""
 
+    def whole_response(self, head: ResponseHead, content: bytes) -> None:
+        """A response has arrived at once (the connection has gone back to its owner already); it is no 401."""
+
     def final_head(self, head: ResponseHead) -> None:
         """The final head has arrived. The body waits until `read_body` is called."""
 
@@ -281,9 +284,17 @@ class UpstreamConnection(asyncio.Protocol):
                 return
 
     def _final(self, head: ResponseHead, data: bytes) -> None:
-        self._state = BODY
-        self._body = response_body(head, self._method)
         self._clean = head.minor == 1 and b"close" not in head.connection
+        body = response_body(head, self._method)
+        if head.status != 401 and (not data if body.done else head.length == len(data)):
+            # The usual small answer, all of it here: it takes one step where others take several.
+            self._held = b""
+            sink = self._let_go()
+            if sink is not None:
+                sink.whole_response(head, data)
+            return
+        self._state = BODY
+        self._body = body
         self._held = data
         if self._sink is not None:
             self._sink.final_head(head)
@@ -320,16 +331,22 @@ class UpstreamConnection(asyncio.Protocol):
             self.pause_reading()
 
     def _finish(self, rest: bytes) -> None:
-        """The response is whole: free the connection first, so that the caller's next request may find it."""
-        sink, self._sink = self._sink, None
         if self._state is CLOSED:
             return
-        if not rest and self._reusable():
+        if rest:
+            self._clean = False
+        sink = self._let_go()
+        if sink is not None:
+            sink.response_end()
+
+    def _let_go(self) -> ResponseSink | None:
+        """The response is whole: free the connection first, so that the caller's next request may find it."""
+        sink, self._sink = self._sink, None
+        if self._reusable():
             self._free()
         else:
             self.close()
-        if sink is not None:
-            sink.response_end()
+        return sink
 
     def _reusable(self) -> bool:
         """Nothing of this exchange is left on the connection, in either direction."""

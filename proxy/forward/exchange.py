@@ -259,11 +259,30 @@ class Exchange:
             connection.discard()
         self._take_connection()
 
+    def whole_response(self, head: ResponseHead, content: bytes) -> None:
+        self._connection = None
+        self._token_accepted()
+        self._begin_answer(head)
+        self._write((content,))
+        self._finish()
+
     def _answer(self, head: ResponseHead) -> None:
         """Pass the final head on, and the body as it comes."""
         connection = self._connection
         if connection is None:
             return
+        self._begin_answer(head)
+        self.deadline = self._now() + self._upstream.idle_seconds
+        if not self._upload.done and not self._upload_blocked:
+            self._caller.resume_body()
+        connection.read_body()
+        if self._out:  # Nothing of the body is here yet: the head does not wait for it.
+            self._write(())
+        if self._connection is connection and not self._caller.writable:
+            connection.pause_reading()
+
+    def _begin_answer(self, head: ResponseHead) -> None:
+        """Make the head, which leaves with the first bytes of its body."""
         self._phase = ANSWERING
         self._status = head.status
         bodiless = self._head.method == b"HEAD" or head.status in (204, 304)
@@ -273,14 +292,6 @@ class Exchange:
         if self._only_reset_shows or self._listener.draining:
             self._keep = False
         self._out = response_head(head, ResponseShape(self._chunked, not self._keep), self._to_local)
-        self.deadline = self._now() + self._upstream.idle_seconds
-        if not self._upload.done and not self._upload_blocked:
-            self._caller.resume_body()
-        connection.read_body()
-        if self._out:  # Nothing of the body is here yet: the head does not wait for it.
-            self._write(())
-        if self._connection is connection and not self._caller.writable:
-            connection.pause_reading()
 
     def response_pieces(self, pieces: list[Piece]) -> None:
         self.deadline = self._now() + self._upstream.idle_seconds

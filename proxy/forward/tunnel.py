@@ -61,6 +61,9 @@ class Tunnel:
 
     final_head = switched = interim_head
 
+    def whole_response(self, head: ResponseHead, content: bytes) -> None:
+        """Nor does an answer."""
+
     # From the caller.
 
     def body_pieces(self, pieces: list[Piece]) -> None:

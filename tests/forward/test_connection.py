@@ -69,6 +69,10 @@ class _Sink:
     def final_head(self, head: ResponseHead) -> None:
         self.told.append(("head", head.status))
 
+    def whole_response(self, head: ResponseHead, content: bytes) -> None:
+        self.told += [("head", head.status), content]
+        self.response_end()
+
     def switched(self, head: ResponseHead) -> None:
         self.told.append("switched")
 
