@@ -226,9 +226,7 @@ class CallerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         state = self._state
-        if state is IDLE and not self._buffer and self._writable and (known := self._listener.memory.recall(data)):
-            self._serve(*known)
-        elif state is IDLE or state is HEAD:
+        if state is IDLE or state is HEAD:
             self._buffer = self._buffer + data if self._buffer else data
             self._next()
             self._set_reading()
@@ -292,20 +290,19 @@ class CallerConnection(asyncio.Protocol):
         self._in_next = True
         try:
             while self._buffer and self._writable and self._state in (IDLE, HEAD):
-                data = self._buffer
-                head = self._take_head()
-                if head is None:
+                block = self._take_head()
+                if block is None:
                     return
-                listener = self._listener
-                decision = admit(head, listener.guard, listener.routes, draining=listener.draining)
-                if not self._buffer and isinstance(decision, Admission):
-                    listener.memory.keep(data, head, decision)
-                self._serve(head, decision)
+                known = self._listener.memory.recall(block)
+                if known is not None:
+                    self._serve(*known)
+                else:
+                    self._consider(block)
         finally:
             self._in_next = False
 
-    def _take_head(self) -> RequestHead | None:
-        """The next head, if it is all here."""
+    def _take_head(self) -> bytes | None:
+        """The next head's bytes, if they are all here."""
         data = self._buffer
         if data[:2] == b"\r\n" and (empty := _EMPTY_LINES.match(data)):
             data = self._buffer = data[empty.end() :]  # RFC 9112 §2.2: an empty line before a request is no request.
@@ -326,12 +323,24 @@ class CallerConnection(asyncio.Protocol):
                 if self._state is IDLE:
                     self._enter(HEAD, HEAD_SECONDS)
                 return None
-            head = parse_request_head(data[:end])
         except BadMessage as error:
             self._refuse_unread(Refusal("bad_request", str(error)))
             return None
         self._buffer = data[end:]
-        return head
+        return data[:end]
+
+    def _consider(self, block: bytes) -> None:
+        """Read a head that is not known, and decide on it."""
+        listener = self._listener
+        try:
+            head = parse_request_head(block)
+        except BadMessage as error:
+            self._refuse_unread(Refusal("bad_request", str(error)))
+            return
+        decision = admit(head, listener.guard, listener.routes, draining=listener.draining)
+        if isinstance(decision, Admission):
+            listener.memory.keep(block, head, decision)
+        self._serve(head, decision)
 
     def _serve(self, head: RequestHead, decision: Admission | Rejection) -> None:
         listener = self._listener

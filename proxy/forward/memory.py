@@ -13,7 +13,7 @@ from proxy.forward.admission import Admission
 from proxy.forward.http1 import RequestHead
 
 MOST: Final = 256
-"""Requests that are remembered; the oldest goes first."""
+"""Heads that are remembered; the oldest goes first."""
 LARGEST: Final = 2048
 """Bytes of one."""
 _PRIVATE: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
@@ -29,12 +29,12 @@ class Memory:
         self._known: dict[bytes, Known] = {}
 
     def recall(self, data: bytes) -> Known | None:
-        """The head that `data` is, whole and alone and without a body, and its admission."""
+        """A head with these bytes, and its admission."""
         return self._known.get(data)
 
     def keep(self, data: bytes, head: RequestHead, admission: Admission) -> None:
-        """Remember a request; `data` is all of it."""
-        if head.length or head.length is None or len(data) > LARGEST or not _PRIVATE.isdisjoint(head.named):
+        """Remember a request by its head's bytes."""
+        if len(data) > LARGEST or not _PRIVATE.isdisjoint(head.named):
             return
         if len(self._known) >= MOST:
             del self._known[next(iter(self._known))]
