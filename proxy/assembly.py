@@ -125,7 +125,8 @@ class Assembly:
     def _sources_for(self, config: Config) -> dict[str, TokenSource]:
         """A source for each upstream, shared where the token is the same, the present one wherever that is possible.
 
-        First those that are the same in all; then those for whom only the secret has changed, which keep their token.
+        First those that are the same in all; then those for whom only the secret has changed, which keep their token:
+        before others those of the same upstream, since two clients may differ in nothing but their secrets.
         """
         present = {name: upstream.settings.auth for name, upstream in self._upstreams.items()}
         free = {identity(auth): self._sources[name] for name, auth in present.items()}
@@ -133,12 +134,19 @@ class Assembly:
         for name, settings in config.upstreams.items():
             wanted.setdefault(identity(settings.auth), []).append(name)
         found = {key: free.pop(key) for key in wanted if key in free}
-        lasting = {lasting_identity(auth): free[identity(auth)] for auth in present.values() if identity(auth) in free}
+        alike = [
+            (key, name)
+            for key, names in wanted.items()
+            for name, auth in present.items()
+            if key not in found and lasting_identity(auth) == lasting_identity(config.upstreams[names[0]].auth)
+        ]
+        for key, name in sorted(alike, key=lambda pair: pair[1] not in wanted[pair[0]]):
+            before = identity(present[name])
+            if key not in found and before in free:
+                found[key] = free.pop(before)
         for key, names in wanted.items():
             if key not in found:
-                settings = config.upstreams[names[0]]
-                source = lasting.pop(lasting_identity(settings.auth), None)
-                found[key] = source or self._source(settings, tuple(names))
+                found[key] = self._source(config.upstreams[names[0]], tuple(names))
         return {name: found[key] for key, names in wanted.items() for name in names}
 
     def _source(self, settings: Settings, names: tuple[str, ...]) -> TokenSource:

@@ -59,6 +59,23 @@ def client_context(tls: TlsFiles, *, replace_trust: bool, extra_ca_file: str | N
     return context
 
 
+def client_problems(tls: TlsFiles) -> list[TlsFileError]:
+    """What keeps `client_context` from using the files of `tls`: each that cannot be read, else how they fail."""
+    problems = []
+    for key, path in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
+        try:
+            if path:
+                _readable(key, path)
+        except TlsFileError as error:
+            problems.append(error)
+    if not problems:
+        try:
+            client_context(tls, replace_trust=True)
+        except TlsFileError as error:
+            problems.append(error)
+    return problems
+
+
 def server_hostname(tls: TlsFiles, host: str) -> str:
     """The name to ask for (SNI) and to verify: `server_name`, or the URL's host without the root's dot."""
     return tls.server_name or host.rstrip(".")

@@ -183,6 +183,24 @@ async def test_one_of_two_gets_another_secret(tmp_path: Path, closed: list[Token
         assert closed == []
 
 
+async def test_two_that_differ_in_their_secrets_alone_keep_each_its_own_token(
+    tmp_path: Path, closed: list[TokenSource]
+) -> None:
+    def both(w: World) -> None:
+        (tmp_path / "second").write_text("wrong")
+        _two(w, auth={"client_secret": [{"file": str(w.secret)}, {"file": str(tmp_path / "second")}]})
+
+    async with serving(tmp_path, both) as w:
+        sources = [_source(w, name) for name in ("orders", "more")]
+        w.endpoint.good.add("s2")
+        w.secret.write_text("s2\n")
+        await w.look()
+
+        assert [_source(w, name) for name in ("orders", "more")] == sources
+        assert w.endpoint.asked == ["s1", "s1"], "no token was lost"
+        assert closed == []
+
+
 async def test_a_name_keeps_its_counts_for_when_it_comes_back(tmp_path: Path) -> None:
     async with serving(tmp_path, _two) as w:
         await w.get("more")

@@ -84,7 +84,7 @@ def _check_headers(path: str, headers: Headers, auth_header: str, say: Say) -> N
             say(f"{path}.set.{header}", "this header is set twice (names of headers know no case)")
         seen.add(lower)
     for index, header in enumerate(headers.remove):
-        if header.lower() in _FRAMING:
+        if _lower(header) in _FRAMING:
             say(f"{path}.remove[{index}]", "this header belongs to the connection and cannot be removed")
 
 
@@ -100,11 +100,9 @@ def _check_tls(path: str, tls: Tls, say: Say) -> None:
 
 
 def _try_tls(path: str, tls: Tls, say: Say) -> None:
-    from proxy.tls import TlsFileError, client_context  # noqa: PLC0415 - loads OpenSSL, for these few configurations
+    from proxy.tls import client_problems  # noqa: PLC0415 - loads OpenSSL, for these few configurations
 
-    try:
-        client_context(tls, replace_trust=True)
-    except TlsFileError as error:
+    for error in client_problems(tls):
         say(f"{path}.{error.key}", error.problems[0].partition(": ")[2])
 
 

@@ -130,8 +130,8 @@ class Walk:
             value = self._take(form.base, raw, path)
             return () if value is BROKEN else (value,)
         self._check_length(form, len(raw), path)
-        values = [self._take(form.base, item, f"{path}[{index}]") for index, item in enumerate(raw)]
-        return tuple(value for value in values if value is not BROKEN)
+        # A BROKEN one keeps its place: later problems of the list name an item by the index that the file gives it.
+        return tuple(self._take(form.base, item, f"{path}[{index}]") for index, item in enumerate(raw))
 
     def _check_length(self, form: Shape, length: int, path: str) -> None:
         least, most = form.meta.min_length or 0, form.meta.max_length

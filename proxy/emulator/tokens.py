@@ -8,10 +8,13 @@ from enum import Enum
 from typing import Any, Final
 
 import jwt
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from jwt.types import Options
+from jwt.utils import base64url_encode
 
 from proxy.clock import Clock
-from proxy.emulator.answers import Random, request_id
+from proxy.emulator.answers import Random, compact, request_id
 from proxy.emulator.keys import KeyRing
 
 Claims = Mapping[str, Any]
@@ -112,7 +115,10 @@ class TokenDesk:
             "client_id": self._client_id,
         }
         self._issued[str(claims["jti"])] = now + self._lifetime
-        return jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid, "typ": None})
+        # Put together here, because PyJWT sorts the header: Cognito's begins with kid, as its readers see at a glance.
+        parts = b".".join(base64url_encode(compact(part)) for part in ({"kid": key.kid, "alg": "RS256"}, claims))
+        signature = key.private.sign(parts, padding.PKCS1v15(), hashes.SHA256())
+        return b".".join((parts, base64url_encode(signature))).decode()
 
     def verify(self, token: str, scopes: tuple[str, ...]) -> Verdict:
         """All the checks, in the order signature, claims, scope."""

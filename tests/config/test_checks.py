@@ -126,6 +126,10 @@ def test_headers_that_can_be_set_and_removed(tmp_path: Path) -> None:
     assert upstream_problems(tmp_path, headers__remove=["Cookie", "HOST"]) == [
         "headers.remove[1]: this header belongs to the connection and cannot be removed"
     ]
+    # An entry that is wrong by itself does not shift the index of the next one.
+    assert upstream_problems(tmp_path, headers__remove=[1, "HOST"])[1:] == [
+        "headers.remove[1]: this header belongs to the connection and cannot be removed"
+    ]
 
 
 def test_headers_that_collide(tmp_path: Path) -> None:
@@ -241,8 +245,9 @@ def test_certificate_files_that_cannot_be_used(tmp_path: Path, tls: dict[str, st
 
 
 def test_one_bad_certificate_does_not_hide_the_other(tmp_path: Path) -> None:
-    tls = {"ca_file": "nowhere", "cert_file": "nowhere-either"}
+    tls = {"ca_file": "nowhere", "cert_file": "nowhere-either", "key_file": "nor-here"}
     assert [problem.partition(":")[0] for problem in upstream_problems(tmp_path, tls=tls)] == [
         "tls.ca_file",
         "tls.cert_file",
+        "tls.key_file",
     ]

@@ -45,7 +45,7 @@ async def test_a_token_is_granted_as_cognito_grants_it(caller: Caller) -> None:
 async def test_the_token_has_cognitos_header_and_claims_in_their_order(caller: Caller) -> None:
     token = await caller.token()
     header = jwt.get_unverified_header(token)
-    assert header.keys() == {"kid", "alg"}
+    assert list(header) == ["kid", "alg"]
     assert header["alg"] == "RS256"
     claims = jwt.decode(token, options={"verify_signature": False})
     pool = f"{caller.emulator.base_url}/{caller.settings.pool_id}"
