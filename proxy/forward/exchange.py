@@ -236,7 +236,9 @@ class Exchange:
         upstream = self._upstream
         recovery = await upstream.provider.refused(self._token.number, upstream.settings.auth.wait)
         if recovery.token is None:
-            outcome = "cooling_down" if recovery.outcome == "cooling_down" else "passed_on"
+            # The second 401 of one request is what begins a cool-down; those that come within it are the ones to count.
+            untouched = recovery.outcome == "cooling_down" and not self._replayed
+            outcome = "cooling_down" if untouched else "passed_on"
             upstream.stats.unauthorized[outcome] += 1
         return recovery.token
 

@@ -91,7 +91,7 @@ class Listener:
         runner = web.ServerRunner(_Connections(lambda: CallerConnection(self)), handle_signals=False)
         await runner.setup()
         try:
-            self._binding = await bind(runner, self.address, "listen")
+            self._binding = await bind(runner, self.address, f"upstreams.{self.routes.names[0]}.listen")
         except StartError:
             await runner.cleanup()
             raise

@@ -21,6 +21,7 @@ class Routes:
 
     def __init__(self, upstreams: Iterable[Upstream]) -> None:
         self._by_length = sorted(upstreams, key=lambda upstream: len(upstream.prefix), reverse=True)
+        self.names = tuple(upstream.name for upstream in self._by_length)
         self.only = self._by_length[0] if len(self._by_length) == 1 else None
         """The one upstream of a listener that has just one: what goes wrong here is counted as its."""
         self.all_hosts = frozenset[bytes]().union(*(upstream.hosts for upstream in self._by_length))

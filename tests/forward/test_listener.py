@@ -39,7 +39,7 @@ async def _cannot_listen(where: Address) -> str:
         async with sidecar(listen=where):
             pass
     text = str(caught.value)
-    begins = f"listen: cannot listen on {where}: "
+    begins = f"upstreams.orders.listen: cannot listen on {where}: "
     assert text.startswith(begins)
     assert "\n" not in text
     return text.removeprefix(begins)
