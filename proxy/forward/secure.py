@@ -61,6 +61,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         self._open = False
         """The protocol above knows of its connection, and has not been told that it is lost."""
         self._reading = True
+        self._closing = False
         self._whole = False
         """The peer's close_notify has come: all that it sent is here."""
         self._has_read = False
@@ -101,7 +102,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
 
     def write(self, data: Piece | bytearray) -> None:
         below = self._below
-        if below is None or below.is_closing() or not data:
+        if below is None or self._closing or not data:
             return
         view: Piece | bytearray = data
         while (sent := self._tls.write(view)) < len(view):
@@ -129,13 +130,14 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         return 0 if self._below is None else self._below.get_write_buffer_size()
 
     def is_closing(self) -> bool:
-        return self._below is None or self._below.is_closing()
+        return self._closing or self._below is None
 
     def close(self) -> None:
         """What has been written goes out, and then close_notify. What still comes is not read."""
         below = self._below
-        if below is None or below.is_closing():
+        if below is None or self._closing:
             return
+        self._closing = True
         try:
             self._tls.unwrap()
         except ssl.SSLError:
@@ -144,9 +146,9 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         below.close()
 
     def abort(self) -> None:
-        below = self._below
-        if below is not None:
-            below.abort()
+        self._closing = True
+        if self._below is not None:
+            self._below.abort()
 
     # Between the two.
 
@@ -159,6 +161,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         except (ssl.SSLError, ssl.CertificateError) as error:
             self._flush()  # The alert tells the peer why.
             self._lost(error)
+            self._closing = True
             if self._below is not None:
                 self._below.close()
             return
