@@ -7,6 +7,7 @@ docs/emulator.md says which of these texts nobody has confirmed.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -26,7 +27,7 @@ ALB_MAX_LINE: Final = 16 * 1024
 ALB_MAX_HEAD: Final = 64 * 1024
 
 
-class Gateway:
+class Gateway(ABC):
     """What the three have in common. Each answer is made anew, because each carries ids of its own."""
 
     kind: Kind
@@ -57,20 +58,21 @@ class Gateway:
     def let_in(self, body: bytes = HELLO) -> Answer:
         return Answer(200, (("Content-Type", "application/json"), *self.ids()), body, Verdict.GOOD.value)
 
+    @abstractmethod
     def ids(self) -> Fields:
         """The header fields that name the request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refused(self, verdict: Verdict) -> Answer:
         """No, because of the token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unknown_route(self) -> Answer:
-        raise NotImplementedError
+        """There is no such path, or not with this method."""
 
+    @abstractmethod
     def failed(self, status: int, message: str | None = None, *, outcome: str | None = None) -> Answer:
         """An error that has nothing to do with the token; `message` where it is not the usual one."""
-        raise NotImplementedError
 
 
 class RestApi(Gateway):
