@@ -19,18 +19,9 @@ HELLO = b"5\r\nhello\r\n0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 EXPECT = b"Expect: 100-continue"
 CLOSE = b"Connection: close"
-HINTS = response(b"103 Early Hints", b"Link: </a.css>; rel=preload")
-CALLER_1_0 = b"GET / HTTP/1.0\r\n\r\n"
 TOO_LARGE = No("body_too_large", 413)
 BIG = bytes(range(256)) * 300
 """More than one packet, and every byte."""
-
-UNTIL_CLOSED = (
-    "a response without length ends with its connection (RFC 9112 §6.3 rule 8); to HTTP/1.1 it goes on as chunked"
-)
-TO_1_0 = "HTTP/1.0 has no chunks and no keep-alive here: without a length the end of the connection is the end (§6.3)"
-NO_BODY = "a response to HEAD, a 204 and a 304 have no body, whatever their fields say (RFC 9112 §6.3 rule 1)"
-INTERIM = "interim answers come before the final one (RFC 9110 §15.2)"
 
 
 CASES = [

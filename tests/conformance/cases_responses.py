@@ -8,7 +8,6 @@ from tests.conformance.table import (
     BAD,
     LOCAL,
     Case,
-    No,
     Turn,
     forwarded,
     request,
@@ -19,11 +18,9 @@ from tests.forward.rig import GET, OK
 CHUNKED = b"Transfer-Encoding: chunked"
 HELLO = b"5\r\nhello\r\n0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-EXPECT = b"Expect: 100-continue"
 CLOSE = b"Connection: close"
 HINTS = response(b"103 Early Hints", b"Link: </a.css>; rel=preload")
 CALLER_1_0 = b"GET / HTTP/1.0\r\n\r\n"
-TOO_LARGE = No("body_too_large", 413)
 BIG = bytes(range(256)) * 300
 """More than one packet, and every byte."""
 
