@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +49,12 @@ class Authority:
             key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
         )
         return files
+
+    def server_context(self, *names: str) -> ssl.SSLContext:
+        """For a server that these are the names of."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.issue(*names))
+        return context
 
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 36_500

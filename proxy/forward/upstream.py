@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from math import inf
 
+from proxy.config.model import Proxy
 from proxy.config.model import Upstream as Settings
 from proxy.forward.connector import Connector
 from proxy.forward.fields import Locations, make_rules
@@ -44,7 +45,7 @@ class Upstream:
         # Spelling matters only where something is decided by the path.
         self.strict_paths = bool(self.prefix or self.allow or settings.url.path)
         self.idle_seconds = float(settings.timeouts.idle) or inf
-        proxy = settings.egress_proxy.upstream if settings.egress_proxy is not None else None
+        proxy = _proxy(settings)
         self.by_way = f" by way of the egress proxy {proxy}" if proxy is not None else ""
         """For people, where a connection is late: no part of it has failed yet."""
         self.response_seconds = float(settings.timeouts.response) or inf
@@ -84,5 +85,8 @@ class Upstream:
 
 def _pool_settings(settings: Settings) -> tuple[object, ...]:
     """What a connection, once made, cannot change any more."""
-    proxy = settings.egress_proxy.upstream if settings.egress_proxy is not None else None
-    return settings.url, settings.tls, settings.pool, settings.timeouts.connect, proxy
+    return settings.url, settings.tls, settings.pool, settings.timeouts.connect, _proxy(settings)
+
+
+def _proxy(settings: Settings) -> Proxy | None:
+    return settings.egress_proxy.upstream if settings.egress_proxy is not None else None

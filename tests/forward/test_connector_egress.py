@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -36,12 +35,6 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def _server(authority: Authority, name: str = "api.test") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.issue(name))
-    return context
-
-
 def _through(proxy: ConnectProxy, scheme: str = "http") -> Egress:
     return Egress(upstream=proxy.as_proxy(scheme=scheme))
 
@@ -57,7 +50,9 @@ async def _refusal(rig: Rig) -> Refused:
 
 async def test_an_https_upstream(proxy: ConnectProxy, authority: Authority) -> None:
     tls = Tls(ca_file=authority.ca_file)
-    async with sidecar(tls=_server(authority), url=HTTPS, tls_settings=tls, egress_proxy=_through(proxy)) as rig:
+    async with sidecar(
+        tls=authority.server_context("api.test"), url=HTTPS, tls_settings=tls, egress_proxy=_through(proxy)
+    ) as rig:
         proxy.routes["api.test:443"] = rig.origin.port
         caller, peer, head = await rig.exchange(GET + GET)
         assert head == rig.forwarded(b"GET /")
@@ -84,9 +79,9 @@ async def test_an_http_upstream_is_reached_by_a_tunnel_as_well(proxy: ConnectPro
 async def test_an_https_proxy(authority: Authority, url: Url) -> None:
     """TLS inside of TLS, where the upstream is https."""
     tls = Tls(ca_file=authority.ca_file)
-    origin = _server(authority) if url is HTTPS else None
+    origin = authority.server_context("api.test") if url is HTTPS else None
     async with (
-        connect_proxy(tls=_server(authority, "127.0.0.1")) as proxy,
+        connect_proxy(tls=authority.server_context("127.0.0.1")) as proxy,
         sidecar(tls=origin, url=url, tls_settings=tls, egress_proxy=_through(proxy, "https")) as rig,
     ):
         proxy.routes[f"api.test:{url.port}"] = rig.origin.port
@@ -100,7 +95,7 @@ async def test_an_https_proxy(authority: Authority, url: Url) -> None:
 
 async def test_it_is_the_upstreams_name_that_is_verified(proxy: ConnectProxy, authority: Authority) -> None:
     tls = Tls(ca_file=authority.ca_file)
-    server = _server(authority, "127.0.0.1")  # As the proxy's address, which must not matter.
+    server = authority.server_context("127.0.0.1")  # As the proxy's address, which must not matter.
     async with sidecar(tls=server, url=HTTPS, tls_settings=tls, egress_proxy=_through(proxy)) as rig:
         proxy.routes["api.test:443"] = rig.origin.port
         answer = await _refusal(rig)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -42,12 +41,6 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def _server(authority: Authority, name: str = "login.test") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.issue(name))
-    return context
-
-
 async def _fetch(proxy: Proxy, url: Url = HTTPS, **changes: Any) -> Grant:
     auth = make_auth(token_url=url, **changes)
     return await within(Endpoint(auth, HttpTransport(auth, proxy=proxy), SystemClock()).obtain(Value(SECRET)))
@@ -64,10 +57,10 @@ async def _refusal(proxy: Proxy, url: Url = HTTPS, **changes: Any) -> TokenError
 @pytest.mark.parametrize("proxys_scheme", ["http", "https"])
 @pytest.mark.parametrize("url", [HTTPS, HTTP])
 async def test_a_token(authority: Authority, proxys_scheme: str, url: Url) -> None:
-    tls = _server(authority, "127.0.0.1") if proxys_scheme == "https" else None
+    tls = authority.server_context("127.0.0.1") if proxys_scheme == "https" else None
     async with (
         connect_proxy(tls=tls) as proxy,
-        serving(GOOD, tls=_server(authority) if url is HTTPS else None) as server,
+        serving(GOOD, tls=authority.server_context("login.test") if url is HTTPS else None) as server,
     ):
         proxy.routes[f"login.test:{url.port}"] = server.port
         where = proxy.as_proxy(scheme=proxys_scheme)
@@ -83,7 +76,7 @@ async def test_a_token(authority: Authority, proxys_scheme: str, url: Url) -> No
 
 
 async def test_it_is_the_endpoints_name_that_is_verified(proxy: ConnectProxy, authority: Authority) -> None:
-    async with serving(GOOD, tls=_server(authority, "127.0.0.1")) as server:
+    async with serving(GOOD, tls=authority.server_context("127.0.0.1")) as server:
         proxy.routes["login.test:443"] = server.port
         error = await _refusal(proxy.as_proxy(), tls=Tls(ca_file=authority.ca_file))
         assert error.reason == "tls"
