@@ -64,13 +64,15 @@ clean: ## remove everything that make made
 	find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The project itself is installed without build isolation and without an index: its build backend is in the lock, so
-# nothing reaches this machine whose hash is not written down.
+# nothing reaches this machine whose hash is not written down. The lock is complete, so nothing is resolved here: older
+# versions of pip would look for the newest release behind an extra (coverage[toml]) and stumble over the lock's own.
 $(STAMP): requirements/dev.txt pyproject.toml proxy/version.py
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
-	@$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@$(PIP) install --quiet --require-hashes --no-deps -r requirements/dev.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@$(PIP) check >/dev/null
 	@touch $@
 
 # A token endpoint that nobody here wrote, for the tests. Without Node.js those tests are skipped, but not in CI.
