@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer with venv, and make. Everything but bench-tools comes from requirements/dev.txt, hash by hash.
+# Needs Python 3.11 or newer with venv, and make. Everything but bench-tools comes from requirements/*.txt, hash by hash.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,6 +8,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
+PROOF := $(VENV)/.proof
 OIDC := tests/interop/oidc
 OIDC_STAMP := $(OIDC)/node_modules/.installed
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -22,10 +23,10 @@ help: ## this list
 demo: $(STAMP) ## the whole story on this machine, in seconds
 	@$(BIN)/cognito-sidecar demo
 
-test: $(STAMP) $(OIDC_STAMP) ## every test, with branch coverage and its floor (ARGS="tests/tokens -k retry" for some)
+test: $(PROOF) $(OIDC_STAMP) ## every test, with branch coverage and its floor (ARGS="tests/tokens -k retry" for some)
 	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term)
 
-lint: $(STAMP) ## ruff, formatting, mypy, and whether the generated documents are up to date
+lint: $(PROOF) ## ruff, formatting, mypy, and whether the generated documents are up to date
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -53,11 +54,12 @@ lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping ver
 	@$(PIP) install --quiet uv
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml -o requirements/run.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) --group proof -c requirements/dev.txt -o requirements/proof.txt
 
 upgrade: ## the same, with the newest versions
 	@$(MAKE) --no-print-directory lock ARGS=--upgrade
 
-install: $(STAMP) $(OIDC_STAMP) ## only make .venv and what the tests need
+install: $(PROOF) $(OIDC_STAMP) ## only make .venv and what the tests need
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .bench $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
@@ -72,6 +74,13 @@ $(STAMP): requirements/dev.txt pyproject.toml proxy/version.py
 	@echo "Installing into $(VENV) ..."
 	@$(PIP) install --quiet --require-hashes --no-deps -r requirements/dev.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@$(PIP) check >/dev/null
+	@touch $@
+
+# What is large and only tests and trials need: a browser's driver, a fuzzer, a stand-in for AWS. `demo` waits for none of it.
+$(PROOF): requirements/proof.txt $(STAMP)
+	@echo "Installing what the tests need ..."
+	@$(PIP) install --quiet --require-hashes --no-deps --only-binary :all: -r requirements/proof.txt
 	@$(PIP) check >/dev/null
 	@touch $@
 

@@ -299,12 +299,17 @@ def _project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def _required(*, development: bool) -> list[Requirement]:
+def _required(lock: str) -> list[Requirement]:
+    """What a lock file, or with "" all of them together, must hold."""
     project = _project()
-    lines = list(project["project"]["dependencies"])
-    if development:
-        lines += project["build-system"]["requires"] + project["dependency-groups"]["dev"]
-    return [Requirement(line) for line in lines]
+    groups = project["dependency-groups"]
+    extras = sum(project["project"]["optional-dependencies"].values(), [])
+    lines = {
+        "run.txt": project["project"]["dependencies"],
+        "dev.txt": project["project"]["dependencies"] + project["build-system"]["requires"] + groups["dev"],
+        "proof.txt": groups["proof"] + extras,
+    }
+    return [Requirement(line) for line in lines.get(lock, sum(lines.values(), []))]
 
 
 def _lock(name: str) -> dict[str, tuple[str, int]]:
@@ -314,22 +319,26 @@ def _lock(name: str) -> dict[str, tuple[str, int]]:
     return {canonicalize_name(package): (version, rest.count("--hash=sha256:")) for package, version, rest in entries}
 
 
-@pytest.mark.parametrize(("lock", "development"), [("run.txt", False), ("dev.txt", True)])
-def test_the_lock_holds_what_the_project_requires(lock: str, development: bool) -> None:
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "proof.txt"])
+def test_the_lock_holds_what_the_project_requires(lock: str) -> None:
     locked = _lock(lock)
-    for required in _required(development=development):
+    for required in _required(lock):
         version, _ = locked[canonicalize_name(required.name)]
         assert required.specifier.contains(version), f"{required} is locked as {version}: make lock"
     assert [package for package, (_, hashes) in locked.items() if hashes == 0] == []
 
 
 def test_users_and_developers_get_the_same_versions() -> None:
-    run, dev = _lock("run.txt"), _lock("dev.txt")
+    run, dev, proof = _lock("run.txt"), _lock("dev.txt"), _lock("proof.txt")
     assert {package: version for package, (version, _) in run.items() if dev.get(package, ("",))[0] != version} == {}
+    assert {
+        package: version for package, (version, _) in proof.items() if dev.get(package, (version,))[0] != version
+    } == {}
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements/run.txt", "requirements/dev.txt", "tests/interop/oidc/package-lock.json"]
+    "name",
+    ["requirements/run.txt", "requirements/dev.txt", "requirements/proof.txt", "tests/interop/oidc/package-lock.json"],
 )
 def test_locks_name_no_registry(name: str) -> None:
     # Whoever installs decides where from. A host in a lock would be asked even where another one is configured.
@@ -340,6 +349,6 @@ def test_locks_name_no_registry(name: str) -> None:
 def test_every_dependency_is_accounted_for() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     named = {canonicalize_name(name) for name in re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)}
-    required = {canonicalize_name(one.name) for one in _required(development=True)}
+    required = {canonicalize_name(one.name) for one in _required("")}
     assert required - named == set(), "docs/dependencies.md has a line for each dependency"
     assert named - required - {"oidc-provider", "uv"} == set(), "docs/dependencies.md names what is not used"
