@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -228,7 +229,7 @@ def test_serving_imports_nothing_that_it_does_not_need() -> None:
 
 
 def _sources() -> list[Path]:
-    ours = [path for room in ("proxy", "tests", "bench") for path in (ROOT / room).rglob("*.py")]
+    ours = [path for room in ("proxy", "tests", "bench", "trials") for path in (ROOT / room).rglob("*.py")]
     return [path for path in ours if "node_modules" not in path.parts]
 
 
@@ -303,13 +304,13 @@ def _required(lock: str) -> list[Requirement]:
     """What a lock file, or with "" all of them together, must hold."""
     project = _project()
     groups = project["dependency-groups"]
-    extras = sum(project["project"]["optional-dependencies"].values(), [])
+    extras = [line for extra in project["project"]["optional-dependencies"].values() for line in extra]
     lines = {
         "run.txt": project["project"]["dependencies"],
         "dev.txt": project["project"]["dependencies"] + project["build-system"]["requires"] + groups["dev"],
         "proof.txt": groups["proof"] + extras,
     }
-    return [Requirement(line) for line in lines.get(lock, sum(lines.values(), []))]
+    return [Requirement(line) for line in lines.get(lock) or chain(*lines.values())]
 
 
 def _lock(name: str) -> dict[str, tuple[str, int]]:

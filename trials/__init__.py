@@ -1,0 +1,10 @@
+"""Strain: what the sidecar has to stand, tried on real processes for as long as somebody wants to watch.
+
+    chaos      load and faults at the same time, by a seeded script, and the invariants that hold all the while
+    abuse      thousands of idle, slow and rude callers beside a few healthy ones
+    soak       an hour of mixed traffic: memory, descriptors and response times, minute by minute
+    fuzz       coverage-guided fuzzing of what reads bytes from outside
+
+Each is a program (`make chaos`, `make abuse`, `make soak`, `make fuzz`) that prints what it did and fails when an
+invariant does; CI runs a short one of each. It uses the sidecar as a user does, and speaks to loopback only.
+"""
