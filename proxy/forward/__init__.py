@@ -2,7 +2,7 @@
 
     listener.py     one listen address; caller.py: one connection to it
     admission.py    whether a request may pass: guard.py, routes.py, target.py; pure
-    exchange.py     one request and its answer; upload.py: its body; tunnel.py: after a 101
+    exchange.py     one request and its answer; upload.py, reply.py: their bodies; tunnel.py: after a 101
     upstream.py     an upstream's rules, counts and connections: pool.py, connector.py, connection.py, secure.py
     http1.py  body.py  fields.py  answers.py     bytes to plain data and back; pure
     ticker.py  record.py  door.py                deadlines, counting, and the types between the two sides

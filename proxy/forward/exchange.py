@@ -20,9 +20,9 @@ from proxy.forward.answers import answer
 from proxy.forward.body import Piece
 from proxy.forward.connection import UpstreamConnection
 from proxy.forward.door import Caller
-from proxy.forward.fields import ResponseShape, response_head
 from proxy.forward.http1 import RequestHead, ResponseHead
 from proxy.forward.record import CALLER_GONE, Record
+from proxy.forward.reply import Reply
 from proxy.forward.tunnel import Tunnel
 from proxy.forward.upload import Upload
 from proxy.tasks import spawn
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 """Methods that may be sent again on a new connection (RFC 9110 §9.2.2)."""
-_JOINED: Final = 64 * 1024
-"""Up to so many bytes are joined into one write."""
-_INTERIM: Final = ResponseShape(chunked=False, close=False)
 
 
 class Phase(Enum):
@@ -59,19 +56,15 @@ class Exchange:
     __slots__ = (
         "_admission",
         "_caller",
-        "_chunked",
         "_connection",
         "_head",
-        "_keep",
         "_listener",
         "_now",
-        "_only_reset_shows",
-        "_out",
         "_phase",
         "_record",
         "_replaced",
         "_replayed",
-        "_status",
+        "_reply",
         "_task",
         "_token",
         "_tunnel",
@@ -100,7 +93,6 @@ class Exchange:
         self._upstream = upstream
         self._record = record
         self._phase = TOKEN
-        self._keep = head.keeps_connection
         self._upload = Upload(chunked=head.length is None, done=bodiless, keep_limit=upstream.settings.replay_limit)
         self._upload_blocked = False
         # The attempt under way.
@@ -111,12 +103,7 @@ class Exchange:
         self._replaced = False
         # The answer.
         self._tunnel: Tunnel | None = None
-        self._status = 0
-        self._out = b""
-        """A head that waits for the first bytes of its body, to leave with them."""
-        self._chunked = False
-        self._only_reset_shows = False
-        """The answer's end is the connection's end, so a cut must look different."""
+        self._reply = Reply(caller, head)
         self.deadline = inf
 
     def __repr__(self) -> str:
@@ -211,8 +198,7 @@ class Exchange:
     # The answer comes in.
 
     def interim_head(self, head: ResponseHead) -> None:
-        if self._head.minor == 1:  # HTTP/1.0 knows no interim answers (RFC 9110 §15.2).
-            self._caller.write(response_head(head, _INTERIM, self._to_local))
+        self._reply.interim(head, self._to_local)
 
     def final_head(self, head: ResponseHead) -> None:
         if head.status != 401:
@@ -265,7 +251,7 @@ class Exchange:
         self._connection = None
         self._token_accepted()
         self._begin_answer(head)
-        self._write((content,))
+        self._reply.pieces((content,))
         self._finish()
 
     def _answer(self, head: ResponseHead) -> None:
@@ -278,48 +264,22 @@ class Exchange:
         if not self._upload.done and not self._upload_blocked:
             self._caller.resume_body()
         connection.read_body()
-        if self._out:  # Nothing of the body is here yet: the head does not wait for it.
-            self._write(())
+        self._reply.flush()  # Where nothing of the body is here yet, the head does not wait for it.
         if self._connection is connection and not self._caller.writable:
             connection.pause_reading()
 
     def _begin_answer(self, head: ResponseHead) -> None:
-        """Make the head, which leaves with the first bytes of its body."""
         self._phase = ANSWERING
-        self._status = head.status
-        bodiless = self._head.method == b"HEAD" or head.status in (204, 304)
-        unknown_length = not bodiless and (head.chunked or head.length is None)
-        self._chunked = unknown_length and self._head.minor == 1
-        self._only_reset_shows = unknown_length and not self._chunked
-        if self._only_reset_shows or self._listener.draining:
-            self._keep = False
-        self._out = response_head(head, ResponseShape(self._chunked, not self._keep), self._to_local)
+        self._reply.begin(head, self._to_local, draining=self._listener.draining)
 
     def response_pieces(self, pieces: list[Piece]) -> None:
         self.deadline = self._now() + self._upstream.idle_seconds
-        if not self._chunked:
-            self._write(pieces)
-            return
-        framed: list[Piece] = []
-        for piece in pieces:
-            framed += (b"%x\r\n" % len(piece), piece, b"\r\n")
-        self._write(framed)
+        self._reply.pieces(pieces)
 
     def response_end(self) -> None:
         self._connection = None
-        self._write((b"0\r\n\r\n",) if self._chunked else ())
+        self._reply.end()
         self._finish()
-
-    def _write(self, pieces: list[Piece] | tuple[Piece, ...]) -> None:
-        """Write to the caller, the waiting head first, in one write where that costs no large copy."""
-        if self._out:
-            pieces = [self._out, *pieces]
-            self._out = b""
-        if sum(map(len, pieces)) > _JOINED:
-            for piece in pieces:
-                self._caller.write(piece)
-        elif pieces:
-            self._caller.write(b"".join(pieces))
 
     def _to_local(self, location: bytes) -> bytes:
         authority = self._admission.authority
@@ -332,8 +292,8 @@ class Exchange:
             self._fail(Refusal("upstream_protocol", "the upstream switched to a protocol that was not asked for"))
             return
         self._token_accepted()
-        self._status = 101
-        self._caller.write(response_head(head, _INTERIM, self._to_local))
+        self._reply.status = 101
+        self._reply.interim(head, self._to_local)
         exchanges = self._listener.exchanges
         tunnel = Tunnel(
             self._caller,
@@ -351,7 +311,7 @@ class Exchange:
     def _tunnel_ended(self) -> None:
         if self._tunnel is not None:
             self._listener.exchanges.forget(self._tunnel)
-        self._end(self._status)
+        self._end(self._reply.status)
 
     # What goes wrong, and what takes too long.
 
@@ -411,21 +371,21 @@ class Exchange:
 
     def caller_gone(self) -> None:
         self._drop_connection()
-        self._end(self._status or CALLER_GONE)
+        self._end(self._reply.status or CALLER_GONE)
 
     def cut_off(self) -> None:
         self._drop_connection()
-        self._end(self._status or CALLER_GONE)
-        self._caller.cut(reset=self._only_reset_shows)
+        self._end(self._reply.status or CALLER_GONE)
+        self._caller.cut(reset=self._reply.only_reset_shows)
 
     def _fail(self, refusal: Refusal) -> None:
         """Say so to the caller: by an answer while that is possible, else by a cut."""
         if self._phase is ANSWERING:
             self._drop_connection()
             self._record.error(refusal.name)
-            self._write(())
-            self._end(self._status)
-            self._caller.cut(reset=self._only_reset_shows)
+            self._reply.flush()
+            self._end(self._reply.status)
+            self._caller.cut(reset=self._reply.only_reset_shows)
         elif self._phase is not DONE:
             self._refuse(refusal)
 
@@ -433,11 +393,11 @@ class Exchange:
         """Answer in the sidecar's own name; nothing of another answer has gone out."""
         self._drop_connection()
         if refusal.name == "bad_request" or not self._upload.done or self._listener.draining:
-            self._keep = False
+            self._reply.keep = False
         self._record.error(refusal.name)
         with_body = self._head.method != b"HEAD"
-        self._caller.write(answer(refusal, upstream=self._record.name, close=not self._keep, with_body=with_body))
-        self._status = KINDS[refusal.name].status
+        self._caller.write(answer(refusal, upstream=self._record.name, close=not self._reply.keep, with_body=with_body))
+        self._reply.status = KINDS[refusal.name].status
         self._finish()
 
     # The end.
@@ -448,8 +408,8 @@ class Exchange:
             connection.close()
 
     def _finish(self) -> None:
-        self._end(self._status)
-        self._caller.finished(keep=self._keep)
+        self._end(self._reply.status)
+        self._caller.finished(keep=self._reply.keep)
 
     def _end(self, status: int) -> None:
         """Count, and let go of everything that waits."""
