@@ -122,6 +122,14 @@ class Service:
         """What the admin room shows of each upstream."""
         return self._assembly.views()
 
+    @property
+    def tasks(self) -> int:
+        return len(asyncio.all_tasks())
+
+    @property
+    def caller_connections(self) -> int:
+        return sum(listener.connections for listener in self._assembly.listeners)
+
     def alive(self) -> bool:
         """The ticks come and every renewal is under way or scheduled."""
         behind = self._clock.read().monotonic - self._ticked_at

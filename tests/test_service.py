@@ -16,6 +16,7 @@ from proxy.assembly import Assembly
 from proxy.config.model import Config
 from proxy.errors import ConfigError, StartError
 from proxy.tokens import TokenSource
+from tests.forward.rig import until
 from tests.processes import free_port
 from tests.serving import World, ask, events, refuses, serving, world
 
@@ -171,6 +172,27 @@ async def test_port_0_is_told_as_the_port_it_became(tmp_path: Path) -> None:
         assert w.views["orders"].listen == "127.0.0.1:0"
         assert not w.url().endswith(":0/")
         assert not w.service.admin_address.endswith(":0")
+
+
+async def test_the_status_tells_of_callers_and_tasks(tmp_path: Path) -> None:
+    def used(page: str) -> tuple[int, int]:
+        process = json.loads(page)["process"]
+        return process["caller_connections"], process["tasks"]
+
+    async with serving(tmp_path) as w:
+        callers, tasks = used((await w.page("/status")).body)
+        assert callers == 0
+        half = await w.half()
+        assert used((await w.page("/status")).body)[0] == 1
+        w.gateway.rest.set()
+        await half.rest()
+        half.close()
+        await until(lambda: w.service.caller_connections == 0)
+        waiting = [asyncio.ensure_future(asyncio.Event().wait()) for _ in range(3)]
+        # One more or less: the connections that these pages are read from.
+        assert abs(used((await w.page("/status")).body)[1] - tasks - 3) <= 1
+        for each in waiting:
+            each.cancel()
 
 
 @pytest.mark.parametrize("access", [True, False])

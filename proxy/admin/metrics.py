@@ -14,9 +14,9 @@ from typing import TypeVar
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest as render_text
 from prometheus_client.openmetrics.exposition import generate_latest as render_openmetrics
-from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from proxy.admin.process import collector as process_collector
 from proxy.admin.view import UpstreamView, View
 from proxy.errors import KINDS, REASONS
 from proxy.stats import Histogram
@@ -37,9 +37,6 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 _END = b"# EOF\n"
-
-_process = ProcessCollector(registry=None)
-"""Belongs to no registry, like all of ours: nothing here is global, so that two views never mix."""
 
 
 class _One(Collector):
@@ -78,7 +75,7 @@ def _collect(view: View) -> Iterator[Metric]:
     yield from _traffic(view, upstreams)
     yield from _connections(upstreams)
     yield from _program(view)
-    yield from _process.collect()
+    yield from process_collector.collect()
 
 
 def _tokens(upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from proxy.admin.card import ROW, card, counts, moment
 from proxy.admin.health import Health, Level, health
 from proxy.admin.html import Html, file, fill, join
+from proxy.admin.process import usage
 from proxy.admin.view import View
 from proxy.admin.words import amount, duration, iso, one_line
 from proxy.clock import Reading
@@ -91,8 +92,19 @@ def _about(view: View, now: Reading) -> Html:
         ("Up", duration(now.monotonic - view.started_at.monotonic)),
         ("Configuration", view.config_hash),
         ("Reloads", f"{amount(view.reloads.get('success', 0))} done, {amount(view.reloads.get('failure', 0))} failed"),
+        ("Uses", _used(view)),
         ("As of", moment(now.wall, (iso(now.wall) or "")[11:19] + " UTC")),
     ]
     if unrouted := counts(view.unrouted.errors):
         rows.append(("Refused before an upstream was chosen", unrouted))
     return join(fill(ROW, term=term, value=value) for term, value in rows)
+
+
+def _used(view: View) -> str:
+    used = usage()
+    parts = [f"{amount(view.caller_connections)} caller connections", f"{amount(view.tasks)} tasks"]
+    if used.open_fds is not None:
+        parts.append(f"{amount(used.open_fds)} file descriptors")
+    if used.resident_bytes is not None:
+        parts.append(f"{used.resident_bytes / 2**20:.0f} MiB")
+    return ", ".join(parts)

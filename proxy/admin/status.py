@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.admin.health import health
 from proxy.admin.probes import readyz
+from proxy.admin.process import usage
 from proxy.admin.view import UpstreamView, View
 from proxy.admin.words import iso, one_line
 from proxy.clock import Reading
@@ -31,6 +32,7 @@ def status(view: View, now: Reading) -> dict[str, Any]:
         },
         "ready": readyz(view, now.wall).good,
         "draining": view.draining,
+        "process": _process(view),
         "unrouted": _traffic(view.unrouted),
         "upstreams": {upstream.name: _upstream(upstream, now.wall) for upstream in view.upstreams()},
     }
@@ -39,6 +41,16 @@ def status(view: View, now: Reading) -> dict[str, Any]:
 def render(view: View, now: Reading) -> bytes:
     """The same as UTF-8 JSON, indented, since people read it too."""
     return (json.dumps(status(view, now), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+
+
+def _process(view: View) -> dict[str, int | None]:
+    used = usage()
+    return {
+        "tasks": view.tasks,
+        "caller_connections": view.caller_connections,
+        "open_fds": used.open_fds,
+        "resident_bytes": used.resident_bytes,
+    }
 
 
 def _upstream(upstream: UpstreamView, now: float) -> dict[str, Any]:

@@ -141,6 +141,14 @@ class View(Protocol):
     def unrouted(self) -> UpstreamStats:
         """Requests that were refused before an upstream was chosen (`bad_request`, `no_route`, …)."""
 
+    @property
+    def tasks(self) -> int:
+        """How many tasks run on the event loop."""
+
+    @property
+    def caller_connections(self) -> int:
+        """How many connections of callers are open, busy and idle ones."""
+
     def upstreams(self) -> Sequence[UpstreamView]:
         """In the order of the configuration."""
 

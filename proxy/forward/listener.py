@@ -82,6 +82,11 @@ class Listener:
         self.memory.forget()
 
     @property
+    def connections(self) -> int:
+        """How many connections of callers are open, busy and idle ones."""
+        return len(self._open)
+
+    @property
     def authority(self) -> bytes:
         """How to reach this listener, for callers that did not say how they did."""
         return b"localhost" if self.address.unix else str(self.address).encode()

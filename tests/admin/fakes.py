@@ -103,6 +103,8 @@ class FakeView:
     last_reload_error: str | None = None
     unrouted: UpstreamStats = field(default_factory=UpstreamStats)
     living: bool = True
+    tasks: int = 5
+    caller_connections: int = 1_234
 
     def upstreams(self) -> list[UpstreamView]:
         return self.shown

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from proxy.admin.page import render
+from proxy.admin.process import Usage
 from proxy.admin.view import UpstreamView
 from tests.admin.fakes import NOW, OBTAINED, Error, FakeView, Token, empty, expired, failing, stale, upstream
 
@@ -173,6 +174,18 @@ def test_numbers_so_far() -> None:
         "07:33:20 UTC",
     ):
         assert word in words, word
+
+
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [
+        (Usage(31, 52_428_800), "1,234 caller connections, 5 tasks, 31 file descriptors, 50 MiB"),
+        (Usage(None, None), "1,234 caller connections, 5 tasks"),
+    ],
+)
+def test_what_the_process_uses(used: Usage, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.admin.page.usage", lambda: used)
+    assert f"Uses {told} As of" in text(FakeView())
 
 
 def test_a_failed_reload_is_told_line_by_line() -> None:

@@ -7,6 +7,9 @@ import re
 from collections import Counter
 from typing import Any
 
+import pytest
+
+from proxy.admin.process import Usage
 from proxy.admin.status import render, status
 from tests.admin.fakes import NOW, Error, FakeView, Token, empty, failing, upstream
 
@@ -77,6 +80,16 @@ def test_the_whole_sidecar() -> None:
     assert shown["ready"] is False
     assert shown["unrouted"]["errors"] == {"no_route": 7}
     assert shown["started_at"] == "2026-10-26T07:31:49Z"
+
+
+def test_what_the_process_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.admin.status.usage", lambda: Usage(open_fds=31, resident_bytes=50_000_000))
+    assert status(FakeView(tasks=9, caller_connections=4), NOW)["process"] == {
+        "tasks": 9,
+        "caller_connections": 4,
+        "open_fds": 31,
+        "resident_bytes": 50_000_000,
+    }
 
 
 def test_text_that_is_not_utf_8_does_not_stop_it() -> None:
