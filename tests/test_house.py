@@ -7,16 +7,12 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from functools import cache
-from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from tests.processes import environment
 
@@ -229,7 +225,9 @@ def test_serving_imports_nothing_that_it_does_not_need() -> None:
 
 
 def _sources() -> list[Path]:
-    ours = [path for room in ("proxy", "tests", "bench", "trials") for path in (ROOT / room).rglob("*.py")]
+    ours = [
+        path for room in ("proxy", "tests", "bench", "trials", "requirements") for path in (ROOT / room).rglob("*.py")
+    ]
     return [path for path in ours if "node_modules" not in path.parts]
 
 
@@ -290,66 +288,3 @@ def test_every_module_has_its_own_tests() -> None:
     untested = [name for name in doing if name != "proxy.__main__" and not _has_own_test(name)]
     assert untested == []
     assert TESTED_WITH.keys() <= _modules().keys(), "TESTED_WITH names modules that are gone"
-
-
-# ------------------------------------------------------------------------------------------------- what is installed
-
-
-@cache
-def _project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-
-
-def _required(lock: str) -> list[Requirement]:
-    """What a lock file, or with "" all of them together, must hold."""
-    project = _project()
-    groups = project["dependency-groups"]
-    extras = [line for extra in project["project"]["optional-dependencies"].values() for line in extra]
-    lines = {
-        "run.txt": project["project"]["dependencies"],
-        "dev.txt": project["project"]["dependencies"] + project["build-system"]["requires"] + groups["dev"],
-        "proof.txt": groups["proof"] + extras,
-    }
-    return [Requirement(line) for line in lines.get(lock) or chain(*lines.values())]
-
-
-def _lock(name: str) -> dict[str, tuple[str, int]]:
-    """The version of each package in a lock file, and how many hashes it has."""
-    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
-    entries = re.findall(r"^([\w.-]+)==([^\s;\\]+)(.*(?:\n[ \t].*)*)", text, re.MULTILINE)
-    return {canonicalize_name(package): (version, rest.count("--hash=sha256:")) for package, version, rest in entries}
-
-
-@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "proof.txt"])
-def test_the_lock_holds_what_the_project_requires(lock: str) -> None:
-    locked = _lock(lock)
-    for required in _required(lock):
-        version, _ = locked[canonicalize_name(required.name)]
-        assert required.specifier.contains(version), f"{required} is locked as {version}: make lock"
-    assert [package for package, (_, hashes) in locked.items() if hashes == 0] == []
-
-
-def test_users_and_developers_get_the_same_versions() -> None:
-    run, dev, proof = _lock("run.txt"), _lock("dev.txt"), _lock("proof.txt")
-    assert {package: version for package, (version, _) in run.items() if dev.get(package, ("",))[0] != version} == {}
-    assert {
-        package: version for package, (version, _) in proof.items() if dev.get(package, (version,))[0] != version
-    } == {}
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["requirements/run.txt", "requirements/dev.txt", "requirements/proof.txt", "tests/interop/oidc/package-lock.json"],
-)
-def test_locks_name_no_registry(name: str) -> None:
-    # Whoever installs decides where from. A host in a lock would be asked even where another one is configured.
-    text = (ROOT / name).read_text(encoding="utf-8")
-    assert re.findall(r'--(?:extra-)?index-url|--find-links|^.* @ \S+://.*$|"resolved"', text, re.MULTILINE) == []
-
-
-def test_every_dependency_is_accounted_for() -> None:
-    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    named = {canonicalize_name(name) for name in re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)}
-    required = {canonicalize_name(one.name) for one in _required("")}
-    assert required - named == set(), "docs/dependencies.md has a line for each dependency"
-    assert named - required - {"oidc-provider", "uv"} == set(), "docs/dependencies.md names what is not used"
