@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from random import Random
 
 from proxy.admin.view import UpstreamView
 from proxy.clock import Clock
 from proxy.config.model import Address, Config, Proxy
 from proxy.config.model import Upstream as Settings
+from proxy.errors import StartError
 from proxy.forward.guard import make_guard
 from proxy.forward.listener import Listener
 from proxy.forward.routes import Routes
@@ -78,6 +80,7 @@ class Assembly:
         }
         guards = {address: make_guard(address, config.allow_browsers, key) for address in routes}
         opened: dict[Address, Listener] = {}
+        accesses = [(listener, listener.address.access) for listener in self._listeners.values()]
         try:
             for address in routes.keys() - self._listeners.keys():
                 opened[address] = Listener(
@@ -91,7 +94,13 @@ class Assembly:
                     nobody=self._nobody,
                 )
                 await opened[address].start()
+            for address in routes:
+                if address in self._listeners:
+                    self._listeners[address].permit(address.access)
         except BaseException:
+            for listener, access in accesses:
+                with suppress(StartError):
+                    listener.permit(access)
             for listener in opened.values():
                 await listener.close()
             raise

@@ -1,42 +1,19 @@
-"""Binding a listener, TCP or unix socket, the same way for callers and for the admin pages.
-
-A socket file that a dead process left is replaced; one that somebody listens on, or a file of another kind,
-never is. On the way out only the file that was made here is removed.
-"""
+"""Binding a listener, TCP or unix socket, the same way for callers and for the admin pages."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import socket
-import stat
+from asyncio import get_running_loop
 from typing import Protocol
 
 from aiohttp import web
 
+from proxy import socketfile
 from proxy.errors import StartError
+from proxy.socketfile import Access, SocketFile
 
-
-class Binding:
-    """One listening socket of an aiohttp runner; for a unix socket `unix` is its path."""
-
-    def __init__(self, runner: web.BaseRunner, port: int, unix: str) -> None:
-        self._runner = runner
-        self.port = port
-        """The real one, where 0 asked for a free port; 0 for a unix socket."""
-        self._unix = unix
-        self._inode = _inode(unix) if unix else None
-
-    async def stop(self) -> None:
-        """Stop accepting; connections stay. May be called again."""
-        for site in [*self._runner.sites]:
-            await site.stop()
-        # Not a file that another process has put in its place.
-        if self._unix and self._inode is not None and _inode(self._unix) == self._inode:
-            with contextlib.suppress(OSError):
-                os.unlink(self._unix)
-        self._inode = None
+_BACKLOG = 1024
 
 
 class Address(Protocol):
@@ -48,6 +25,53 @@ class Address(Protocol):
     def port(self) -> int: ...
     @property
     def unix(self) -> str: ...
+    @property
+    def access(self) -> Access: ...
+
+
+class Binding:
+    """One listening socket of an aiohttp runner; `file` is a unix socket's."""
+
+    def __init__(self, runner: web.BaseRunner, address: Address, port: int = 0, file: SocketFile | None = None) -> None:
+        self._runner = runner
+        self._address = address
+        self.port = port
+        """The real one, where 0 asked for a free port; 0 for a unix socket."""
+        self._file = file
+
+    def permit(self, access: Access, key: str) -> None:
+        """Change who may connect to a unix socket; connections stay. Raises StartError, one line with `key`."""
+        if self._file is not None:
+            try:
+                self._file.permit(access)
+            except OSError as error:
+                raise StartError(f"{key}: cannot set owner and mode of {self._address}: {_reason(error)}") from None
+
+    async def stop(self) -> None:
+        """Stop accepting; connections stay. May be called again."""
+        for site in [*self._runner.sites]:
+            await site.stop()
+        file, self._file = self._file, None
+        if file is not None:
+            file.remove()
+
+
+class _UnixSite(web.BaseSite):
+    """aiohttp's UnixSite for a socket that is bound already. Its SockSite would serve that one as TCP."""
+
+    def __init__(self, runner: web.BaseRunner, bound: socket.socket) -> None:
+        super().__init__(runner, backlog=_BACKLOG)
+        self._bound = bound
+
+    @property
+    def name(self) -> str:
+        return f"http://unix:{self._bound.getsockname()}:"
+
+    async def start(self) -> None:
+        await super().start()
+        server = self._runner.server
+        assert server is not None, "the runner has been set up"  # noqa: S101 - as aiohttp's own sites
+        self._server = await get_running_loop().create_unix_server(server, sock=self._bound, backlog=self._backlog)
 
 
 async def bind(runner: web.BaseRunner, address: Address, key: str) -> Binding:
@@ -57,13 +81,18 @@ async def bind(runner: web.BaseRunner, address: Address, key: str) -> Binding:
     """
     try:
         if address.unix:
-            _make_way(address.unix)
-            await web.UnixSite(runner, address.unix).start()
-            return Binding(runner, 0, address.unix)
-        await web.TCPSite(runner, address.host, address.port, backlog=1024).start()
+            bound, file = socketfile.make(address.unix, address.access)
+            try:
+                await _UnixSite(runner, bound).start()
+            except BaseException:
+                bound.close()
+                file.remove()
+                raise
+            return Binding(runner, address, file=file)
+        await web.TCPSite(runner, address.host, address.port, backlog=_BACKLOG).start()
     except OSError as error:
         raise StartError(f"{key}: cannot listen on {address}: {_reason(error)}") from None
-    return Binding(runner, runner.addresses[0][1], "")
+    return Binding(runner, address, runner.addresses[0][1])
 
 
 def _reason(error: OSError) -> str:
@@ -71,30 +100,3 @@ def _reason(error: OSError) -> str:
     number = error.errno or 0
     text = os.strerror(number) if number > 0 else error.strerror or str(error)
     return text[:1].lower() + text[1:]
-
-
-def _make_way(path: str) -> None:
-    """Remove a socket file that nobody listens on. Raises OSError where there is anything else."""
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)  # A listener whose queue is full is a listener.
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-        except BlockingIOError:
-            pass
-    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-
-
-def _inode(path: str) -> int | None:
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return None

@@ -10,6 +10,8 @@ import asyncio
 import platform
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -20,7 +22,7 @@ from proxy.assembly import Assembly
 from proxy.clock import Cancellable, Clock, Reading, SystemClock
 from proxy.config.model import Address, Loaded
 from proxy.config.watch import changed, fingerprint
-from proxy.errors import ConfigError, SidecarError
+from proxy.errors import ConfigError, SidecarError, StartError
 from proxy.forward.listener import Listener
 from proxy.stats import UpstreamStats
 from proxy.tasks import spawn
@@ -88,6 +90,9 @@ class Service:
         except BaseException:
             if admin is not self._admin:
                 await admin.close()
+            else:
+                with suppress(StartError):
+                    admin.permit(self._admin_address.access)
             raise
         if admin is not self._admin and self._admin is not None:
             await self._admin.close()
@@ -99,7 +104,8 @@ class Service:
         """The admin listener for a configuration, and its real address: the present one where its address stays."""
         wanted = loaded.config.admin.listen
         if self._admin is not None and self._loaded.config.admin.listen == wanted:
-            return self._admin, self._admin_address
+            self._admin.permit(wanted.access)
+            return self._admin, replace(self._admin_address, access=wanted.access)
         admin = AdminServer(self, self._clock)
         return admin, await admin.start(wanted)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from aiohttp import web
 from proxy.binding import Binding, bind
 from proxy.config.model import Address
 from proxy.errors import StartError
+from proxy.socketfile import Access
 
 pytestmark = pytest.mark.uvloop
 
@@ -158,7 +160,30 @@ async def test_a_socket_that_is_gone_already(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-async def test_a_socket_that_was_gone_before_anyone_looked(tmp_path: Path) -> None:
-    async with _runner() as runner:
-        binding = Binding(runner, 0, str(tmp_path / "never"))
-        await binding.stop()
+async def test_who_may_connect_is_changed_without_a_new_socket(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    async with _bound(Address("", 0, str(path), Access(mode=0o660))) as binding:
+        before = path.stat()
+        reader, writer = await asyncio.open_unix_connection(path)
+        binding.permit(Access(mode=0o600), "listen")
+        assert (stat.S_IMODE(before.st_mode), stat.S_IMODE(path.stat().st_mode)) == (0o660, 0o600)
+        assert path.stat().st_ino == before.st_ino
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await reader.read()).endswith(b"hello"), "who is there already stays"
+        writer.close()
+        path.unlink()
+        with pytest.raises(StartError) as caught:
+            binding.permit(Access(), "admin.listen")
+        assert str(caught.value) == f"admin.listen: cannot set owner and mode of unix:{path}: no such file or directory"
+
+
+async def test_a_port_has_no_permissions() -> None:
+    async with _bound(Address("127.0.0.1", 0)) as binding:
+        binding.permit(Access(), "listen")
+
+
+async def test_what_cannot_be_served_leaves_no_socket(tmp_path: Path) -> None:
+    runner = web.ServerRunner(web.Server(_hello), handle_signals=False)
+    with pytest.raises(RuntimeError, match="setup"):
+        await bind(runner, Address("", 0, str(tmp_path / "s")), "listen")
+    assert os.listdir(tmp_path) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,56 @@ async def test_a_secret_swapped_as_kubernetes_does_it_is_noticed(
         [line] = events(capsys.readouterr().err, "reloaded")
         assert line["cause"] == f"changed: {tmp_path / 'key'}"
         assert (await w.get()).body == "/ tok.1", "the token stays"
+
+
+@pytest.mark.uvloop
+async def test_who_may_connect_is_changed_and_who_is_connected_stays(tmp_path: Path) -> None:
+    data, admin = tmp_path / "data", tmp_path / "admin"
+
+    def listen(w: World, data_mode: str, admin_mode: str) -> None:
+        w.config["upstreams"]["orders"]["listen"] = {"unix": str(data), "mode": data_mode}
+        w.config["admin"]["listen"] = {"unix": str(admin), "mode": admin_mode}
+
+    def modes() -> list[str]:
+        return [f"{stat.S_IMODE(path.stat().st_mode):04o}" for path in (data, admin)]
+
+    async with serving(tmp_path, lambda w: listen(w, "0660", "0666")) as w:
+        assert modes() == ["0660", "0666"]
+        sockets = [path.stat().st_ino for path in (data, admin)]
+        reader, writer = await asyncio.open_unix_connection(data)
+
+        listen(w, "0600", "0660")
+        assert await w.reload()
+
+        assert modes() == ["0600", "0660"]
+        assert [path.stat().st_ino for path in (data, admin)] == sockets
+        writer.write(b"GET / HTTP/1.1\r\nHost: any\r\n\r\n")
+        assert (await reader.readuntil(b"tok.1")).startswith(b"HTTP/1.1 200 OK")
+        writer.close()
+        assert (await w.get()).body == "/ tok.1"
+
+        # A part that cannot be changed leaves all of it as it was.
+        data.unlink()
+        listen(w, "0620", "0600")
+        assert not await w.reload()
+        assert f"upstreams.orders.listen: cannot set owner and mode of unix:{data}: no such" in (
+            w.service.last_reload_error or ""
+        )
+        assert f"{stat.S_IMODE(admin.stat().st_mode):04o}" == "0660"
+
+
+async def test_a_listener_keeps_its_mode_where_another_ones_cannot_be_changed(tmp_path: Path) -> None:
+    paths = [tmp_path / "a", tmp_path / "b"]
+
+    def listen(w: World, mode: str) -> None:
+        for name, path in zip(("orders", "more"), paths, strict=True):
+            w.config["upstreams"][name] = w.upstream(listen={"unix": str(path), "mode": mode})
+
+    async with serving(tmp_path, lambda w: listen(w, "0660")) as w:
+        paths[1].unlink()
+        listen(w, "0600")
+        assert not await w.reload()
+        assert stat.S_IMODE(paths[0].stat().st_mode) == 0o660
 
 
 async def test_a_secret_file_that_goes_and_comes_back(tmp_path: Path) -> None:

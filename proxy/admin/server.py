@@ -14,6 +14,7 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -28,6 +29,7 @@ from proxy.clock import Clock
 from proxy.config.model import Address
 from proxy.errors import StartError
 from proxy.log import logger
+from proxy.socketfile import Access
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -91,7 +93,11 @@ class AdminServer:
             await runner.cleanup()
             raise
         self._runner = runner
-        return address._replace(port=self._binding.port)
+        return replace(address, port=self._binding.port)
+
+    def permit(self, access: Access) -> None:
+        """Change who may connect to its unix socket. Raises StartError."""
+        self._binding.permit(access, "admin.listen")
 
     async def close(self) -> None:
         """Stop listening and end every connection. Does nothing where it is not listening."""

@@ -79,6 +79,8 @@ def _admin_listen(path: str, *, optional: bool) -> str:
         if read.get(key) is None:
             return DEFAULT_ADMIN
         read = read[key]
+    if isinstance(read, dict) and isinstance(read.get("unix"), str):
+        read = f"unix:{read['unix']}"
     if not isinstance(read, str):
         raise ConfigError([f"admin.listen: expected HOST:PORT or unix:/path, got {read!r}"])
     return read

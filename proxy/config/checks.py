@@ -34,6 +34,9 @@ def check(config: Config, say: Say, name: Name) -> None:
     if config.require_header and _lower(config.require_header.name) in _FRAMING | _HOP:
         say("require_header.name", "this header belongs to the connection: callers cannot use it for a key")
     for (first, one), (second, other) in combinations(upstreams, 2):
+        _check_access(
+            (f"upstreams.{first}.listen", one.listen), (f"upstreams.{second}.listen", other.listen), say, name
+        )
         places = {(one.listen, one.prefix), (other.listen, other.prefix)}
         if len(places) == 1 and BROKEN not in next(iter(places)):
             say(
@@ -132,6 +135,16 @@ def _check_listeners(config: Config, say: Say, name: Name) -> None:
     for path, listen in data:
         if _overlap(admin, listen) or (admin == listen and (listen.port or listen.unix)):
             say("admin.listen", f"{admin} is taken: {name(path)} is {listen}")
+
+
+def _check_access(first: tuple[str, Address], second: tuple[str, Address], say: Say, name: Name) -> None:
+    """Say where two listens, each with its path, disagree on who may connect to the socket that they share."""
+    (path, one), (other_path, other) = first, second
+    if BROKEN in (one, other) or one != other:
+        return
+    for key, said, says in zip(one.access._fields, one.access, other.access, strict=True):
+        if said not in (None, BROKEN) and says not in (None, BROKEN, said):
+            say(f"{other_path}.{key}", f"{name(f'{path}.{key}')} says otherwise, and it is the same socket")
 
 
 def _overlap(one: Address, other: Address) -> bool:

@@ -5,6 +5,7 @@ This is the only way in which a `Config` comes about. Nothing is started, resolv
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,11 +14,12 @@ import msgspec
 
 from proxy.config.checks import check
 from proxy.config.egress import of_environment
-from proxy.config.model import Config, Egress, Loaded, Upstream
+from proxy.config.model import Address, Config, Egress, Loaded, Upstream
 from proxy.config.scalars import InvalidError
 from proxy.config.values import Sources, read_bytes
 from proxy.config.walk import BROKEN, Walk
 from proxy.errors import ConfigError
+from proxy.socketfile import Access
 
 SECRET = "COGNITO_SIDECAR_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 """Where `run` takes the secret from when there is no file: a flag would show it in the list of processes."""
@@ -115,9 +117,26 @@ def _loaded(raw: dict[Any, Any], sources: Sources, name: Callable[[str], str], e
     egress = _environments_proxies(config, environ, walk)
     if walk.problems:
         raise ConfigError(walk.problems, sources.files)
-    config = _with_proxies(config, egress, sources)
+    config = _with_proxies(_with_access(config), egress, sources)
     _note_certificates(config, sources)
     return Loaded(config, sources.hash, sources.files)
+
+
+def _with_access(config: Config) -> Config:
+    """Let upstreams that share a unix socket agree on who may connect: what one of them says holds for all."""
+    said: dict[Address, Access] = {}
+    sockets = {key: upstream.listen for key, upstream in config.upstreams.items() if upstream.listen.unix}
+    for listen in sockets.values():
+        said[listen] = Access(*map(_first, listen.access, said.get(listen, Access())))
+    changed = {
+        key: msgspec.structs.replace(config.upstreams[key], listen=dataclasses.replace(listen, access=said[listen]))
+        for key, listen in sockets.items()
+    }
+    return msgspec.structs.replace(config, upstreams=config.upstreams | changed) if changed else config
+
+
+def _first(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one
 
 
 def _environments_proxies(config: Config, environ: Mapping[str, str], walk: Walk) -> dict[str, Egress]:

@@ -9,9 +9,12 @@ file all read them. A loaded structure holds values, not sources: `{env: …}` a
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, Struct
+
+from proxy.socketfile import Access
 
 
 class Duration(float):
@@ -20,6 +23,18 @@ class Duration(float):
 
 class Size(int):
     """Bytes. In the file `64KiB`, `10MiB` or plain bytes."""
+
+
+class FileMode(int):
+    """Permissions of a file. In the file an octal number in quotes: `"0660"`."""
+
+
+class UserId(int):
+    """A user. In the file a name or a number."""
+
+
+class GroupId(int):
+    """A group. In the file a name or a number."""
 
 
 class Value:
@@ -86,15 +101,19 @@ class Url(NamedTuple):
         return self.origin + self.path
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Address:
     """Where a listener listens: `host:port`, or `unix:/path` (then host is "" and port 0).
 
-    Port 0 asks for a free one.
+    Port 0 asks for a free one. Two addresses are equal where they are the same place, whoever may connect to it: so
+    a reload finds a listener again whose socket is only to have another mode.
     """
 
     host: str
     port: int
     unix: str = ""
+    access: Access = field(default=Access(), compare=False)
+    """To the file of a unix socket."""
 
     @property
     def is_loopback(self) -> bool:
@@ -152,6 +171,7 @@ Prefix = Annotated[str, Meta(title="a path such as / or /orders", extra={"rule":
 PathPattern = Annotated[str, Meta(title="a path such as /orders/* or /orders/**", extra={"rule": "path_pattern"})]
 HostPattern = Annotated[str, Meta(title='a host name or "*"', extra={"rule": "host_pattern"})]
 HostName = Annotated[str, Meta(title="a host name", extra={"rule": "host_name"})]
+SocketPath = Annotated[str, Meta(title="the path of a socket", extra={"rule": "socket_path"})]
 FilePath = Annotated[str, Meta(title="the path of a file", extra={"rule": "file"})]
 BaseUrl = Annotated[Url, Meta(extra={"rule": "base_url"})]
 TokenUrl = Annotated[Url, Meta(extra={"rule": "token_url"})]
@@ -202,6 +222,18 @@ class Auth(Mapping, frozen=True):
     """Of the token endpoint."""
 
 
+class UnixSocket(Mapping, frozen=True):
+    """A listen address in its long form. After loading it is an `Address`."""
+
+    unix: Annotated[SocketPath, about("absolute path of the socket")]
+    mode: Annotated[
+        FileMode | None,
+        about('who may connect, as an octal number in quotes; null: "0600", or "0660" where group is set'),
+    ] = None
+    owner: Annotated[UserId | None, about("user that the socket belongs to; null: the sidecar's own")] = None
+    group: Annotated[GroupId | None, about("group that the socket belongs to; null: as any file made there")] = None
+
+
 class Allow(Mapping, frozen=True):
     methods: Annotated[tuple[Method, ...], about("exact methods (GET does not imply HEAD); empty: any")] = ()
     paths: Annotated[
@@ -229,7 +261,7 @@ class Pool(Mapping, frozen=True):
 
 
 class Upstream(Mapping, frozen=True, kw_only=True):
-    listen: Annotated[Address, about("where callers connect: host:port, or unix:/path")]
+    listen: Annotated[Address, about("where callers connect: host:port, unix:/path, or a mapping for a unix socket")]
     prefix: Annotated[
         Prefix, about("path prefix that selects this upstream; taken off before forwarding, the longest one wins")
     ] = "/"

@@ -9,7 +9,19 @@ import json
 import sys
 from collections.abc import Iterator
 
-from proxy.config.model import Address, Config, Duration, Egress, Mapping, Size, Url
+from proxy.config.model import (
+    Address,
+    Config,
+    Duration,
+    Egress,
+    FileMode,
+    GroupId,
+    Mapping,
+    Size,
+    UnixSocket,
+    Url,
+    UserId,
+)
 from proxy.config.shapes import Field, Shape, fields, shape
 from proxy.config.written import written
 
@@ -31,6 +43,8 @@ One YAML file: `--config FILE`, else the one that `COGNITO_SIDECAR_CONFIG` names
 | duration | `250ms`, `30s`, `5m`, `1h`, or a plain number of seconds |
 | size | `64KiB`, `10MiB`, `1GiB` (or `KB`, `MB`, `GB` by thousands), or a plain number of bytes |
 | address | `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or `unix:/run/sidecar.sock`; port 0: any free one |
+| permissions | an octal number in quotes, such as `"0660"` |
+| user, group | a name that the machine knows, or a number |
 | URL | `https://host`, with a port and a path where needed; without user name, password and fragment |
 | value | text, `{env: NAME}` for an environment variable, or `{file: PATH}` for the content of a file |
 
@@ -40,6 +54,17 @@ changes, the configuration is loaded again within five seconds.
 
 YAML takes unquoted `yes`, `no`, `on`, `off`, `123` and `2026-11-23` for something else than text: put them in quotes
 where text is meant. A key that is not listed here, or that is there twice, is an error.
+"""
+
+_LISTEN = """\
+## `listen` as a mapping
+
+For a unix socket `upstreams.NAME.listen` and `admin.listen` take a mapping as well:
+`{unix: /run/sidecar/orders.sock, mode: "0660", group: app}`. Connecting takes write permission on the socket, and
+permission to pass the folders above it. The socket is at no moment there with wider permissions than these; without
+`mode` they are narrow whatever the umask. Only root can give a socket to another owner, and everybody else only to a
+group that they are members of. Upstreams that share a socket share what any of them says here. A reload that changes
+`mode`, `owner` or `group` leaves connections as they are.
 """
 
 _END = """\
@@ -83,7 +108,7 @@ environment variable `COGNITO_SIDECAR_CLIENT_SECRET`; `--listen` is 127.0.0.1:80
 def reference() -> str:
     """The whole page, in Markdown."""
     sections = (_table(path, kind) for path, kind in _mappings("", Config))
-    return "\n".join((_BEGINNING, *sections, _END))
+    return "\n".join((_BEGINNING, *sections, _LISTEN, *_rows(UnixSocket), _END))
 
 
 def _mappings(path: str, kind: type[Mapping]) -> Iterator[tuple[str, type[Mapping]]]:
@@ -100,11 +125,15 @@ def _mappings(path: str, kind: type[Mapping]) -> Iterator[tuple[str, type[Mappin
 
 def _table(path: str, kind: type[Mapping]) -> str:
     title = f"## `{path}`" if path else "## The top of the file"
+    return "\n".join((title, "", *_rows(kind)))
+
+
+def _rows(kind: type[Mapping]) -> tuple[str, ...]:
     rows = [
         f"| `{field.name}` | {_kind(field)} | {_default(field)} | {_escaped(field.description)} |"
         for field in fields(kind).values()
     ]
-    return "\n".join((title, "", "| key | kind | default | what it is |", "|---|---|---|---|", *rows, ""))
+    return ("| key | kind | default | what it is |", "|---|---|---|---|", *rows, "")
 
 
 def _escaped(text: str) -> str:
@@ -152,12 +181,22 @@ def _words(form: Shape) -> str:
             return ", ".join((form.kind, *bounds))
 
 
+_SPECIAL = {
+    Address: "address, or mapping",
+    Duration: "duration",
+    FileMode: "permissions",
+    GroupId: "group",
+    Size: "size",
+    UserId: "user",
+}
+
+
 def _special(form: Shape) -> str:
     if form.base is Url:
         return "URL (value)"
     if form.base is Egress:
         return "`none`, or the URL of a proxy (value)"
-    name = {Duration: "duration", Size: "size", Address: "address"}.get(form.base, "value")
+    name = _SPECIAL.get(form.base, "value")
     return f"{name}, more than 0" if form.meta.gt is not None else name
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from proxy.config.model import Url
-from proxy.config.scalars import InvalidError, has_control, parse_host, parse_ipv6, parse_port
+from proxy.config.scalars import InvalidError, has_control, parse_host, parse_ipv6, parse_port, socket_path
 
 _PCHAR = r"A-Za-z0-9._~!$&'()*+,;=:@\-"
 """RFC 3986 §3.3, "pchar" but for percent-encoding."""
@@ -173,6 +173,7 @@ def caller_key(text: str) -> str:
 
 TEXTS: dict[str, Callable[[str], str]] = {
     "prefix": prefix,
+    "socket_path": socket_path,
     "path_pattern": path_pattern,
     "host_name": host_name,
     "host_pattern": host_pattern,

@@ -97,7 +97,7 @@ def parse_address(raw: object) -> Address:
         # YAML 1.1 reads an unquoted 10:30 as a number to the base of sixty, so a number here may be one of those.
         raise InvalidError(f"expected {AN_ADDRESS}, got {got(raw)}")
     if raw.startswith("unix:"):
-        return Address("", 0, _unix_path(raw.removeprefix("unix:")))
+        return Address("", 0, socket_path(raw.removeprefix("unix:")))
     host, colon, port = raw.rpartition(":")
     if not colon or "]" in port:
         raise InvalidError(f"expected {AN_ADDRESS}")
@@ -111,11 +111,12 @@ def parse_address(raw: object) -> Address:
     return Address(parse_host(host), number)
 
 
-def _unix_path(path: str) -> str:
+def socket_path(path: str) -> str:
+    """The path of a unix socket, as it follows `unix:`."""
     if path.startswith("//"):
         path = "/" + path.lstrip("/")  # unix:///run/x is how some programs write unix:/run/x
     if not path.startswith("/"):
-        raise InvalidError("expected an absolute path after unix:, such as unix:/run/sidecar/orders.sock")
+        raise InvalidError("expected an absolute path after unix:, such as /run/sidecar/orders.sock")
     if path.endswith("/") or has_control(path):
         raise InvalidError("expected the path of a socket after unix:")
     if len(os.fsencode(path)) > _UNIX_PATH_BYTES:

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.config.model import Address, Config, Duration, Egress, Mapping, Size, Url
+from proxy.config.accounts import MODE_PATTERN
+from proxy.config.model import (
+    Address,
+    Config,
+    Duration,
+    Egress,
+    FileMode,
+    GroupId,
+    Mapping,
+    Size,
+    UnixSocket,
+    Url,
+    UserId,
+)
 from proxy.config.scalars import DURATION_PATTERN, SIZE_PATTERN
 from proxy.config.shapes import Shape, fields, shape
 from proxy.config.written import written
@@ -39,7 +52,13 @@ _SOURCE: Schema = {
         },
     ],
 }
-_RULE_PATTERNS = {"prefix": "^/", "path_pattern": "^/", "host_name": "^[^/*]+$", "host_pattern": "^([*]|[^/*]+)$"}
+_RULE_PATTERNS = {
+    "prefix": "^/",
+    "path_pattern": "^/",
+    "socket_path": "^/.*[^/]$",
+    "host_name": "^[^/*]+$",
+    "host_pattern": "^([*]|[^/*]+)$",
+}
 
 
 def json_schema() -> Schema:
@@ -77,10 +96,7 @@ def _bare(form: Shape, definitions: Schema) -> Schema:
     meta = form.meta
     match form.kind:
         case "mapping":
-            name = form.base.__name__
-            if name not in definitions:
-                definitions[name] = _mapping(form.base, definitions)
-            return {"$ref": f"#/$defs/{name}"}
+            return _reference(form.base, definitions)
         case "table":
             keys, items = _of(shape(form.key), definitions), _of(shape(form.base), definitions)
             table = {"type": "object", "propertyNames": keys, "additionalProperties": items}
@@ -91,7 +107,7 @@ def _bare(form: Shape, definitions: Schema) -> Schema:
             # One value needs no list around it, where the list holds values from anywhere.
             return {"anyOf": [items, array]} if "oneOf" in items else array
         case "special":
-            return _special(form)
+            return _special(form, definitions)
         case "choice":
             return {"enum": list(form.choices)}
         case "flag":
@@ -105,7 +121,14 @@ def _bare(form: Shape, definitions: Schema) -> Schema:
             return {"type": form.kind} | bounds
 
 
-def _special(form: Shape) -> Schema:
+def _reference(kind: type[Mapping], definitions: Schema) -> Schema:
+    name = kind.__name__
+    if name not in definitions:
+        definitions[name] = _mapping(kind, definitions)
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _special(form: Shape, definitions: Schema) -> Schema:
     if form.base is Duration:
         if form.meta.gt is None:
             return _either({"type": "number", "minimum": 0}, {"type": "string", "pattern": DURATION_PATTERN})
@@ -114,7 +137,12 @@ def _special(form: Shape) -> Schema:
     if form.base is Size:
         return _either({"type": "integer", "minimum": 0}, {"type": "string", "pattern": SIZE_PATTERN})
     if form.base is Address:
-        return {"type": "string", "pattern": "^(unix:/.+|.+:[0-9]{1,5})$"}
+        short = {"type": "string", "pattern": "^(unix:/.+|.+:[0-9]{1,5})$"}
+        return _either(short, _reference(UnixSocket, definitions))
+    if form.base is FileMode:
+        return {"type": "string", "pattern": MODE_PATTERN}
+    if form.base in (GroupId, UserId):
+        return _either({"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1})
     literal: Schema = {"type": "string"}
     if form.base is Url:
         literal["pattern"] = "^[Hh][Tt][Tt][Pp][Ss]?://[^/]"

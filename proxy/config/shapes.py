@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from proxy.config.model import Address, Duration, Egress, Mapping, Size, Url, Value
+from proxy.config.model import Address, Duration, Egress, FileMode, GroupId, Mapping, Size, Url, UserId, Value
 
 NOTHING = Meta()
 
@@ -72,7 +72,7 @@ def shape(kind: Any) -> Shape:
         return Shape("list", args[0], meta, optional)
     if origin is dict:
         return Shape("table", args[1], meta, optional, key=args[0])
-    if base in (Address, Duration, Egress, Size, Url, Value):
+    if base in _SPECIAL:
         return Shape("special", base, meta, optional)
     if isinstance(base, type) and issubclass(base, Mapping):
         return Shape("mapping", base, meta, optional)
@@ -81,6 +81,7 @@ def shape(kind: Any) -> Shape:
     raise TypeError(f"the configuration has no way to write a {kind!r}")
 
 
+_SPECIAL = (Address, Duration, Egress, FileMode, GroupId, Size, Url, UserId, Value)
 _PLAIN: dict[Any, Literal["text", "flag", "integer", "number"]] = {
     str: "text",
     bool: "flag",

@@ -13,8 +13,21 @@ from typing import Any
 import msgspec
 
 from proxy.config import rules
+from proxy.config.accounts import parse_group, parse_mode, parse_user
 from proxy.config.egress import parse_setting
-from proxy.config.model import Address, Config, Duration, Egress, Size, Url, Value
+from proxy.config.model import (
+    Address,
+    Config,
+    Duration,
+    Egress,
+    FileMode,
+    GroupId,
+    Size,
+    UnixSocket,
+    Url,
+    UserId,
+    Value,
+)
 from proxy.config.scalars import (
     A_DURATION,
     A_SIZE,
@@ -27,6 +40,7 @@ from proxy.config.scalars import (
 from proxy.config.shapes import Shape, fields, shape
 from proxy.config.values import Sources
 from proxy.config.words import closest, got, key_name, suggest
+from proxy.socketfile import Access
 
 
 class _Broken:
@@ -144,7 +158,9 @@ class Walk:
         if form.base is Size:
             return self._within(form, parse_size(raw), A_SIZE)
         if form.base is Address:
-            return parse_address(raw)
+            return self._unix_socket(raw, path) if isinstance(raw, dict) else parse_address(raw)
+        if form.base in _ON_THIS_MACHINE:
+            return _ON_THIS_MACHINE[form.base](raw)
         value = self._sources.read(raw)
         try:
             if form.base is Url:
@@ -158,6 +174,12 @@ class Walk:
             whence = f"{origin} {value.origin.partition(' ')[2]}: " if origin else ""
             raise InvalidError(f"{whence}{error}") from None
         return value
+
+    def _unix_socket(self, raw: dict[Any, Any], path: str) -> Any:
+        """A listen address in its long form. It is as good as its path: what is wrong beside that has been said."""
+        socket: UnixSocket = self._mapping(UnixSocket, raw, path)
+        access = Access(socket.mode, socket.owner, socket.group)
+        return BROKEN if socket.unix is BROKEN else Address("", 0, socket.unix, access)
 
     def _leaf(self, form: Shape, kind: Any, raw: Any) -> Any:
         """A string, boolean, number or choice."""
@@ -191,6 +213,11 @@ class Walk:
         return value
 
 
+_ON_THIS_MACHINE: dict[Any, Callable[[object], int]] = {
+    FileMode: parse_mode,
+    GroupId: parse_group,
+    UserId: parse_user,
+}
 _PLURALS = {
     "mapping": "mappings",
     "table": "mappings",

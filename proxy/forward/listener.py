@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from proxy.forward.guard import Guard
 from proxy.forward.memory import Memory
 from proxy.forward.routes import Routes
 from proxy.forward.ticker import Ticker
+from proxy.socketfile import Access
 from proxy.stats import UpstreamStats
 
 _LOOK_SECONDS: Final = 0.1
@@ -100,8 +102,13 @@ class Listener:
         except StartError:
             await runner.cleanup()
             raise
-        self.address = self.address._replace(port=self._binding.port)
+        self.address = replace(self.address, port=self._binding.port)
         self._runner = runner
+
+    def permit(self, access: Access) -> None:
+        """Change who may connect to its unix socket. Raises StartError, and then it is as before."""
+        self._binding.permit(access, f"upstreams.{self.routes.names[0]}.listen")
+        self.address = replace(self.address, access=access)
 
     async def stop_accepting(self) -> None:
         """Close the listening socket; connections stay. New requests on them are refused."""

@@ -65,6 +65,7 @@ def test_a_wrong_option_is_wrong_usage() -> None:
         ("admin: {listen: 127.0.0.1:1234}", "127.0.0.1:1234"),
         ("admin: {listen: '0.0.0.0:1234'}", "127.0.0.1:1234"),
         ("admin: {listen: 'unix:/run/a.sock'}", "unix:/run/a.sock"),
+        ("admin: {listen: {unix: /run/a.sock, mode: '0660', group: none-such}}", "unix:/run/a.sock"),
         ("admin: {}", "127.0.0.1:9090"),
         ("admin:", "127.0.0.1:9090"),
         ("upstreams: {orders: {auth: {client_secret: {file: /not/here}}}}", "127.0.0.1:9090"),
@@ -80,6 +81,7 @@ def test_only_one_key_of_the_file_counts(tmp_path: Path, text: str, found: str) 
     ("text", "problem"),
     [
         ("admin: {listen: 9090}", "admin.listen: expected HOST:PORT or unix:/path, got 9090"),
+        ("admin: {listen: {mode: '0660'}}", "admin.listen: expected HOST:PORT or unix:/path, got {'mode': '0660'}"),
         ("admin: {listen: nowhere}", "admin.listen: expected HOST:PORT or unix:/path, got 'nowhere'"),
         ("admin: {listen: '127.0.0.1:0'}", "admin.listen: port 0 asks for any free port"),
         ("admin: [1]", "expected a mapping that holds `listen`"),

@@ -30,7 +30,9 @@ def upstream(**changes: Any) -> dict[str, Any]:
         *way, last = name.split("__")
         place = good
         for step in way:
-            place = place.setdefault(step, {})
+            if not isinstance(place.get(step), dict):
+                place[step] = {}
+            place = place[step]
         place[last] = value
     return good
 

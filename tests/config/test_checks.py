@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from proxy.config import certificate_files
+from proxy.socketfile import Access
 from tests.config.files import load_data, problems, upstream, upstream_problems
 
 CLEAR = (
@@ -251,3 +252,31 @@ def test_one_bad_certificate_does_not_hide_the_other(tmp_path: Path) -> None:
         "tls.cert_file",
         "tls.key_file",
     ]
+
+
+def _sockets(*listens: dict[str, Any] | str) -> dict[str, Any]:
+    upstreams = {f"u{number}": upstream(listen=listen, prefix=f"/{number}") for number, listen in enumerate(listens)}
+    return {"upstreams": upstreams}
+
+
+@pytest.mark.parametrize(("key", "one", "other"), [("mode", "0660", "0600"), ("owner", 0, 1), ("group", 0, 1)])
+def test_who_may_connect_to_a_shared_socket_is_said_once(tmp_path: Path, key: str, one: object, other: object) -> None:
+    path = {"unix": "/run/a"}
+    assert problems(tmp_path, _sockets({**path, key: one}, {**path, key: other})) == (
+        f"upstreams.u1.listen.{key}: upstreams.u0.listen.{key} says otherwise, and it is the same socket",
+    )
+    assert problems(tmp_path, _sockets({**path, key: one}, {**path, key: one}, {"unix": "/run/b", key: other})) == ()
+
+
+def test_what_one_says_of_a_shared_socket_holds_for_all(tmp_path: Path) -> None:
+    one, two = {"unix": "/run/a", "mode": "0620"}, {"unix": "/run/a", "group": 7}
+    listens: list[Any] = [one, "unix:/run/a", two, "unix:/run/b"]
+    loaded = load_data(tmp_path, _sockets(*listens))
+    accesses = [one.listen.access for one in loaded.config.upstreams.values()]
+    assert accesses == [Access(0o620, None, 7)] * 3 + [Access()]
+
+
+def test_one_problem_with_a_mode_is_one_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, _sockets({"unix": "/run/a", "mode": "x"}, {"unix": "/run/a", "mode": "0600"})) == (
+        'upstreams.u0.listen.mode: expected permissions as an octal number in quotes, such as "0660"',
+    )

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from proxy.config import json_schema, load
-from proxy.config.model import Config, Mapping
+from proxy.config.model import Config, Mapping, UnixSocket
 from proxy.config.reference import reference
 from proxy.config.scalars import DURATION_PATTERN, SIZE_PATTERN, InvalidError, parse_duration, parse_size
 from proxy.config.shapes import Field, fields, shape
@@ -125,6 +125,22 @@ def test_the_schema_knows_sources_and_lists() -> None:
     assert auth["refresh_at"]["exclusiveMinimum"] == 0
     assert auth["refresh_at"]["maximum"] == 1
     assert definitions["Tls"]["properties"]["ca_file"]["anyOf"][1] == {"type": "null"}
+
+
+def test_a_listen_address_has_a_long_form_everywhere() -> None:
+    schema, page = json_schema(), reference()
+    for place in (schema["$defs"]["Upstream"], schema["$defs"]["Admin"]):
+        text, mapping = place["properties"]["listen"]["anyOf"]
+        assert (text["type"], mapping) == ("string", {"$ref": "#/$defs/UnixSocket"})
+    assert page.count("| `listen` | address, or mapping |") == 2
+    section = page.split("## `listen` as a mapping\n")[1].split("\n## ")[0]
+    unix = schema["$defs"]["UnixSocket"]
+    assert unix["required"] == ["unix"]
+    assert list(unix["properties"]) == list(fields(UnixSocket))
+    for name, field in fields(UnixSocket).items():
+        assert f"| `{name}` |" in section
+        assert re.search(rf"# \{{unix: .*\b{name}: ", EXAMPLE.read_text()) or name == "unix"
+        assert unix["properties"][name]["description"] == field.description
 
 
 @pytest.mark.parametrize("text", ["5s", "0s", "250ms", "1.5h", "7", "5 s", "s", "-1s", "5S", "1e3", "1.s", ""])

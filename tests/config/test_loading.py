@@ -14,6 +14,7 @@ from proxy.config import from_flags, load
 from proxy.config.loading import SECRET as VARIABLE
 from proxy.config.model import Address, Auth, Config, Upstream, Url, Value
 from proxy.errors import ConfigError
+from proxy.socketfile import Access
 from tests.config.files import ENVIRON, SECRET, load_data, upstream, write
 
 WHOLE = """
@@ -82,6 +83,16 @@ def test_every_key(tmp_path: Path) -> None:
     assert config.admin.listen == Address("0.0.0.0", 0)
     assert (config.log.format, config.log.level, config.log.access) == ("json", "debug", True)
     assert [float(config.shutdown.delay), float(config.shutdown.grace)] == [1, 0]
+
+
+def test_a_unix_socket_with_its_permissions(tmp_path: Path) -> None:
+    listen = {"unix": "/run/orders.sock", "mode": "0620", "owner": 0, "group": "1000"}
+    data = {"upstreams": {"orders": upstream(listen=listen)}, "admin": {"listen": {"unix": "/run/admin.sock"}}}
+    config = load_data(tmp_path, data).config
+    orders, admin = config.upstreams["orders"].listen, config.admin.listen
+    assert (orders, str(orders)) == (Address("", 0, "/run/orders.sock"), "unix:/run/orders.sock")
+    assert orders.access == Access(0o620, 0, 1000)
+    assert (admin, admin.access, admin.access.permissions) == (Address("", 0, "/run/admin.sock"), Access(), 0o600)
 
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:

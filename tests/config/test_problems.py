@@ -91,6 +91,29 @@ def test_a_good_one_has_none(tmp_path: Path) -> None:
         ({"tls__ca_file": ""}, "tls.ca_file: expected the path of a file"),
         ({"tls__ca_file": 5}, "tls.ca_file: expected the path of a file, got a number: put it in quotes"),
         ({"tls__server_name": "a b"}, "tls.server_name: expected a host name or an IP address"),
+        (
+            {"listen": {"unix": "run/a"}},
+            "listen.unix: expected an absolute path after unix:, such as /run/sidecar/orders.sock",
+        ),
+        ({"listen": {"unix": 5}}, "listen.unix: expected the path of a socket, got a number: put it in quotes"),
+        (
+            {"listen": {"unix": "/run/a", "mode": 0o660}},
+            (
+                'listen.mode: expected permissions as an octal number in quotes, such as "0660", got a number: '
+                'write "0660"'
+            ),
+        ),
+        ({"listen": {"unix": "/run/a", "mod": "0660"}}, "listen.mod: unknown key; did you mean mode?"),
+        (
+            {"listen": {"unix": "/run/a", "owner": "no-such-user"}},
+            "listen.owner: expected the name or the number of a user, and this machine has no user of that name",
+        ),
+        (
+            {"listen": {"unix": "/run/a", "group": "no-such-group"}},
+            "listen.group: expected the name or the number of a group, and this machine has no group of that name",
+        ),
+        ({"listen": {"mode": "0660"}}, "listen.unix: required, but missing"),
+        ({"listen": []}, "listen: expected host:port such as 127.0.0.1:8080, or unix:/path, got a list"),
         ({"scopes": []}, "scopes: unknown key; did you mean auth.scopes?"),
         ({"zzz": 1}, "zzz: unknown key"),
         ({"retry_on_402": 1}, "retry_on_402: unknown key; did you mean retry_on_401?"),
@@ -185,7 +208,8 @@ _ANYTHING = st.recursive(
 _KEYS = [
     "listen", "prefix", "url", "auth", "required", "allow", "hosts", "headers", "replay_limit", "timeouts", "pool",
     "tls", "auth__token_url", "auth__client_secret", "auth__scopes", "auth__extra_params", "auth__refresh_at",
-    "auth__refresh_jitter", "auth__header", "auth__tls", "headers__set", "headers__remove", "allow_insecure",
+    "listen__unix", "listen__mode", "listen__group", "auth__refresh_jitter", "auth__header", "auth__tls",
+    "headers__set", "headers__remove", "allow_insecure",
 ]  # fmt: skip
 
 
