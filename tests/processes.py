@@ -243,7 +243,7 @@ def starter(directory: Path) -> StartSidecar:
         sidecar.config_file, sidecar.config = file, whole
         try:
             if ready:
-                await _until_ready(sidecar)
+                await until_ready(sidecar)
             else:
                 await sidecar.printed("")
             yield sidecar
@@ -258,8 +258,8 @@ def starter(directory: Path) -> StartSidecar:
     return start
 
 
-async def _until_ready(sidecar: Sidecar) -> None:
-    """Ask the sidecar's own `wait`, but no longer than the sidecar lives."""
+async def until_ready(sidecar: Sidecar) -> None:
+    """Wait until `/readyz` answers 200: ask the sidecar's own `wait`, but no longer than the sidecar lives."""
     waiting = asyncio.ensure_future(run_command("wait", "--config", str(sidecar.config_file), "--timeout", "20s"))
     ending = asyncio.ensure_future(sidecar.ended())
     try:

@@ -7,4 +7,8 @@
 
 Each is a program (`make chaos`, `make abuse`, `make soak`, `make fuzz`) that prints what it did and fails when an
 invariant does; CI runs a short one of each. It uses the sidecar as a user does, and speaks to loopback only.
+
+What they share: `world` (the processes around a sidecar, and the sidecar), `asks` (what callers may ask for, and the
+bytes that are right), `upstream` (answers that), `caller` (asks it, and tells what came), `readings` (what a running
+sidecar uses).
 """

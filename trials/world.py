@@ -1,0 +1,230 @@
+"""The processes of a trial: the emulator, an upstream, and a sidecar between callers and both. All on loopback.
+
+    async with surroundings(directory, token_lifetime=60) as around:
+        config = around.configuration({"orders": {"timeouts": {"response": "5s"}}})
+        async with running_sidecar(directory, config) as sidecar:
+            …  # call sidecar.url("orders"), read sidecar.admin (trials.readings), sidecar.rewrite(...), send(SIGHUP)
+
+What callers may ask the upstream for is in `trials.asks`, a client that does is in `trials.caller`. Everything that is
+started is ended with its block, by its own process id, stopped or not. Files (configuration, secret, keys, records of
+the upstream, the sidecar's log) are in `directory`, which is the caller's to keep or to remove.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from proxy.emulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_POOL_ID, DEFAULT_SCOPE
+from tests.processes import Program as Process
+from tests.processes import Sidecar, complete, free_port, until_ready, write_config
+
+SECOND_SCOPE: Final = "mydomain.com/SECOND"
+"""For an upstream that is to have a token of its own."""
+LOG: Final = "sidecar.log"
+
+
+class Issuer:
+    """The emulator as a process."""
+
+    def __init__(self, process: Process, port: int, session: aiohttp.ClientSession, directory: Path) -> None:
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.secret = DEFAULT_CLIENT_SECRET
+        self.secret_file = directory / "client_secret"
+        self.keys_file = directory / "keys.json"
+        self._session = session
+        self._keys: dict[str, Any] = {}
+
+    async def control(self, method: str, name: str, body: Any = None) -> Any:
+        """`METHOD /_emulator/NAME`, and what it answers. Raises RuntimeError where that is an error."""
+        async with self._session.request(method, f"{self.url}/_emulator/{name}", json=body) as response:
+            told = await response.json()
+            if response.status != 200:
+                raise RuntimeError(f"the emulator answered {response.status}: {told}")
+            return told
+
+    async def set_faults(self, *faults: Mapping[str, Any]) -> None:
+        """What the next calls of the token endpoint get (docs/emulator.md); none: the faults are over."""
+        await self.control("PUT", "faults", {"token": faults})
+
+    async def rotate_keys(self, *, keep_old: bool) -> None:
+        await self.control("POST", f"rotate-keys?keep_old={str(keep_old).lower()}")
+        await self.publish_keys()
+
+    async def rotate_secret(self) -> str:
+        """A new secret, and the only one from now on. Who writes it to `secret_file`, and when, is the caller's."""
+        told = await self.control("POST", "rotate-secret?revoke_old=true")
+        self.secret = told["client_secret"]
+        return self.secret
+
+    def write_secret(self) -> None:
+        """Put the present secret where the sidecar reads it."""
+        replace_file(self.secret_file, self.secret + "\n")
+
+    async def publish_keys(self) -> None:
+        """Tell the upstream which keys are good now, and which ever were."""
+        async with self._session.get(f"{self.url}/{DEFAULT_POOL_ID}/.well-known/jwks.json") as response:
+            live = {key["kid"]: key for key in (await response.json())["keys"]}
+        self._keys |= live
+        replace_file(self.keys_file, json.dumps({"keys": [*self._keys.values()], "live": [*live]}))
+
+    @property
+    def kids(self) -> set[str]:
+        """The names of all keys that there have been."""
+        return {*self._keys}
+
+
+class Upstream:
+    """`trials.upstream` as a process that may be killed, stopped and started again at the same port."""
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self.port: int = told["port"]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._told = told
+        self._process: Process | None = None
+
+    async def start(self) -> None:
+        self._process = await Process.start(sys.executable, "-m", "trials.upstream", json.dumps(self._told))
+        await self._process.printed("ready")
+
+    async def kill(self) -> None:
+        """SIGKILL, whatever it is doing."""
+        if self._process is not None and self._process.running:
+            self._process.send(signal.SIGKILL)
+            await self._process.ended()
+
+    def stop(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.running:
+            self._process.send(number)
+
+
+class Surroundings:
+    """What is there before a sidecar is."""
+
+    def __init__(self, issuer: Issuer, upstream: Upstream, session: aiohttp.ClientSession) -> None:
+        self.issuer = issuer
+        self.upstream = upstream
+        self.session = session
+
+    def configuration(
+        self,
+        upstreams: Mapping[str, Mapping[str, Any]],
+        *,
+        issuer_port: int | None = None,
+        upstream_port: int | None = None,
+        **top: Any,
+    ) -> dict[str, Any]:
+        """A sidecar's configuration: each upstream with what it needs, and `upstreams`' and `top`'s settings over that.
+
+        Other ports than the real ones are those of whatever stands in between.
+        """
+        auth = {
+            "token_url": f"http://127.0.0.1:{issuer_port or self.issuer.port}/oauth2/token",
+            "client_id": DEFAULT_CLIENT_ID,
+            "client_secret": {"file": str(self.issuer.secret_file)},
+            "scopes": [DEFAULT_SCOPE],
+        }
+        url = f"http://127.0.0.1:{upstream_port or self.upstream.port}"
+        return {
+            "upstreams": {
+                name: {"url": url, **settings, "auth": {**auth, **settings.get("auth", {})}}
+                for name, settings in upstreams.items()
+            },
+            "log": {"level": "debug", "format": "json"},
+            **top,
+        }
+
+
+@asynccontextmanager
+async def surroundings(
+    directory: Path, *, token_lifetime: int = 3600, records: bool = False
+) -> AsyncIterator[Surroundings]:
+    """The emulator, and an upstream that lets in its tokens. With `records`, the upstream writes what it saw down."""
+    port = free_port()
+    command = ("-m", "proxy", "emulator", "--port", str(port), "--token-lifetime", f"{token_lifetime}s")
+    scopes = ("--scope", DEFAULT_SCOPE, "--scope", SECOND_SCOPE)
+    emulator = await Process.start(sys.executable, *command, *scopes)
+    try:
+        await emulator.printed("The emulator serves")
+        async with aiohttp.ClientSession() as session:
+            issuer = Issuer(emulator, port, session, directory)
+            issuer.write_secret()
+            await issuer.publish_keys()
+            told: dict[str, Any] = {"port": free_port(), "keys": str(issuer.keys_file)}
+            if records:
+                told["records"] = str(directory / "upstream.jsonl")
+            upstream = Upstream(told)
+            try:
+                await upstream.start()
+                yield Surroundings(issuer, upstream, session)
+            finally:
+                await upstream.kill()
+    finally:
+        await emulator.stop()
+
+
+@asynccontextmanager
+async def running_sidecar(
+    directory: Path,
+    config: Mapping[str, Any],
+    *,
+    log: str = "",
+    descriptors: int | None = None,
+    ready: bool = True,
+) -> AsyncIterator[Sidecar]:
+    """`cognito-sidecar run`. Left by SIGTERM, and by SIGKILL where it does not obey within a while.
+
+    `log` says where its standard error goes, as a shell redirects: `2>/dev/full`, `2>&-`; by default to LOG in
+    `directory`. `descriptors` is the most that it may open. With `ready` it is waited for until it is.
+    """
+    file = directory / "sidecar.yaml"
+    whole = complete(config, {})
+    write_config(file, whole)
+    redirect = log or f"2>>'{directory / LOG}'"
+    limit = f"ulimit -n {descriptors}; " if descriptors else ""
+    shell: Sequence[str] = ("/bin/sh", "-c", f'{limit}exec "$@" {redirect}', "sh")
+    sidecar = await Sidecar.start(*shell, sys.executable, "-m", "proxy", "run", "--config", str(file))
+    sidecar.config_file, sidecar.config = file, whole
+    try:
+        if ready:
+            await until_ready(sidecar)
+        yield sidecar
+    finally:
+        await end(sidecar)
+
+
+async def end(sidecar: Sidecar, *, seconds: float = 20.0) -> int | None:
+    """SIGTERM, unless it has ended already, and its exit code; None where it had to be killed."""
+    if sidecar.running:
+        sidecar.send(signal.SIGCONT)
+        sidecar.send(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(seconds):
+            return await sidecar.ended()
+    except TimeoutError:
+        sidecar.send(signal.SIGKILL)
+        await sidecar.ended()
+        return None
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Whoever reads the file finds the old text or the new one, and never a part."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
