@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from proxy.errors import StartError
 from proxy.tokens import TokenSource
 from tests.forward.rig import until
 from tests.processes import free_port
-from tests.serving import World, refuses, serving, world
+from tests.serving import World, ask, refuses, serving, world
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,27 @@ async def test_an_unchanged_upstream_keeps_token_connections_and_counts(
         assert (w.gateway.connections, after.connections_idle) == (1, 1)
         assert w.endpoint.asked == ["s1", "s1"], "one for each client"
         assert closed == []
+
+
+@pytest.mark.uvloop
+async def test_upstreams_on_one_socket_differ_in_whom_they_let_in_and_a_reload_changes_it(tmp_path: Path) -> None:
+    listen = {"unix": str(tmp_path / "s")}
+    me, somebody = {"uids": [os.geteuid()]}, {"uids": [os.geteuid() + 1]}
+
+    def prepare(w: World) -> None:
+        w.config["allow_peers"] = somebody
+        w.config["upstreams"]["orders"] = w.upstream(listen=listen)
+        _two(w, listen=listen, allow_peers=me)
+
+    async with serving(tmp_path, prepare) as w:
+        url = w.url()
+        assert [(await ask(url, path)).status for path in ("/", "/more/", "/more")] == [403, 200, 200]
+        assert w.views["orders"].stats.errors == {"caller_denied": 1}
+        assert "X-Sidecar-Error: caller_denied" in (await ask(url)).head
+
+        w.config["allow_peers"], w.config["upstreams"]["more"]["allow_peers"] = me, somebody
+        assert await w.reload()
+        assert [(await ask(url, path)).status for path in ("/", "/more/")] == [200, 403]
 
 
 @pytest.mark.parametrize(

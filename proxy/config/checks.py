@@ -6,10 +6,11 @@ had its own problem, is false, and must not cause another one here.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from itertools import combinations
 
-from proxy.config.model import Address, Config, Headers, Tls, Upstream, Url
+from proxy.config.model import Address, Config, Headers, Peers, Tls, Upstream, Url
 from proxy.config.walk import BROKEN
 
 Say = Callable[[str, str], None]
@@ -31,6 +32,7 @@ def check(config: Config, say: Say, name: Name) -> None:
     for key, upstream in upstreams:
         _check_upstream(f"upstreams.{key}", upstream, say, name)
     _check_listeners(config, say, name)
+    _check_peers(config, say, name)
     if config.require_header and _lower(config.require_header.name) in _FRAMING | _HOP:
         say("require_header.name", "this header belongs to the connection: callers cannot use it for a key")
     for (first, one), (second, other) in combinations(upstreams, 2):
@@ -145,6 +147,25 @@ def _check_access(first: tuple[str, Address], second: tuple[str, Address], say: 
     for key, said, says in zip(one.access._fields, one.access, other.access, strict=True):
         if said not in (None, BROKEN) and says not in (None, BROKEN, said):
             say(f"{other_path}.{key}", f"{name(f'{path}.{key}')} says otherwise, and it is the same socket")
+
+
+def peers_in_force(config: Config, upstream: Upstream) -> Peers | None:
+    """Who may use an upstream; None: everybody."""
+    peers = config.allow_peers if upstream.allow_peers is None else upstream.allow_peers
+    return peers if peers.uids or peers.gids else None
+
+
+def _check_peers(config: Config, say: Say, name: Name) -> None:
+    for key, upstream in config.upstreams.items():
+        path, listen = f"upstreams.{key}.allow_peers", upstream.listen
+        if peers_in_force(config, upstream) is None or listen is BROKEN:
+            continue
+        if not listen.unix:
+            known = f"peers are known on unix sockets only, and {name(f'upstreams.{key}.listen')} is {listen}"
+            or_else = "set this to {}, for everybody" if upstream.allow_peers is None else "leave this out"
+            say(path, f"{known}: listen on a unix socket, or {or_else}")
+        elif not hasattr(socket, "SO_PEERCRED"):
+            say(path, "this system does not tell who is at the other end of a unix socket: nobody could be let in")
 
 
 def _overlap(one: Address, other: Address) -> bool:

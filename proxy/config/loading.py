@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.config.checks import check
+from proxy.config.checks import check, peers_in_force
 from proxy.config.egress import of_environment
 from proxy.config.model import Address, Config, Egress, Loaded, Upstream
 from proxy.config.scalars import InvalidError
@@ -117,7 +117,7 @@ def _loaded(raw: dict[Any, Any], sources: Sources, name: Callable[[str], str], e
     egress = _environments_proxies(config, environ, walk)
     if walk.problems:
         raise ConfigError(walk.problems, sources.files)
-    config = _with_proxies(_with_access(config), egress, sources)
+    config = _with_proxies(_with_peers(_with_access(config)), egress, sources)
     _note_certificates(config, sources)
     return Loaded(config, sources.hash, sources.files)
 
@@ -133,6 +133,15 @@ def _with_access(config: Config) -> Config:
         for key, listen in sockets.items()
     }
     return msgspec.structs.replace(config, upstreams=config.upstreams | changed) if changed else config
+
+
+def _with_peers(config: Config) -> Config:
+    """Put in each upstream's place who may use it."""
+    upstreams = {
+        key: msgspec.structs.replace(upstream, allow_peers=peers_in_force(config, upstream))
+        for key, upstream in config.upstreams.items()
+    }
+    return msgspec.structs.replace(config, upstreams=upstreams)
 
 
 def _first(one: int | None, other: int | None) -> int | None:

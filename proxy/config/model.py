@@ -234,6 +234,15 @@ class UnixSocket(Mapping, frozen=True):
     group: Annotated[GroupId | None, about("group that the socket belongs to; null: as any file made there")] = None
 
 
+class Peers(Mapping, frozen=True):
+    """Callers by what the system says of the other end of a unix socket. One that any of both lists has is meant."""
+
+    uids: Annotated[tuple[UserId, ...], about("users, by name or number")] = ()
+    gids: Annotated[
+        tuple[GroupId, ...], about("groups, by name or number; a caller's supplementary groups count as well")
+    ] = ()
+
+
 class Allow(Mapping, frozen=True):
     methods: Annotated[tuple[Method, ...], about("exact methods (GET does not imply HEAD); empty: any")] = ()
     paths: Annotated[
@@ -269,6 +278,10 @@ class Upstream(Mapping, frozen=True, kw_only=True):
     url: Annotated[BaseUrl, about("where requests go: scheme, host, optional port, optional base path")]
     auth: Annotated[Auth, about("how to get the token")]
     required: Annotated[bool, about("false: /startupz and /readyz do not wait for this upstream's token")] = True
+    allow_peers: Annotated[
+        Peers | None, about("{uids: [], gids: []}, instead of those at the top; {}: everybody; null: those at the top")
+    ] = None
+    """After loading those in force, and None stands for everybody."""
     allow: Annotated[
         tuple[Allow, ...], about("rules {methods: [GET], paths: [/orders/*]}, one of which must match; empty: all do")
     ] = ()
@@ -326,6 +339,9 @@ class Config(Mapping, frozen=True):
     ]
     allow_remote_clients: Annotated[bool, about("allow data listeners off loopback")] = False
     allow_browsers: Annotated[bool, about("allow requests with Origin, or from another site by Sec-Fetch-Site")] = False
+    allow_peers: Annotated[
+        Peers, about("who may use the upstreams, all on unix sockets then; both lists empty: everybody")
+    ] = Peers()
     require_header: Annotated[
         RequireHeader | None, about("a header that callers must send, once; it is never forwarded")
     ] = None

@@ -68,6 +68,15 @@ group that they are members of. Upstreams that share a socket share what any of 
 """
 
 _END = """\
+## `allow_peers`
+
+`allow_peers: {uids: [1000], gids: [app]}` at the top is for every upstream; an upstream's own takes its place there.
+An upstream for which it is in force has to listen on a unix socket: of other connections the system does not say whose
+they are. A caller is let in when its user is listed, or one of its groups, and gets `caller_denied` otherwise. What
+counts is what it had when it connected. Numbers are those of the sidecar's own user namespace; whoever has none there
+comes as the overflow user, usually 65534 (`nobody`), so do not list that one. Of more than 256 groups only the first
+counts. Permissions of the socket come before all this (see `listen` as a mapping); the admin listener has only those.
+
 ## What is checked beyond single keys
 
 - Two upstreams may share one `listen` only with different prefixes; `admin.listen` needs a port of its own.

@@ -12,6 +12,7 @@ from proxy.errors import Refusal
 from proxy.forward.fields import request_head
 from proxy.forward.guard import Guard, check_caller, is_allowed, requested_host
 from proxy.forward.http1 import BadMessage, RequestHead
+from proxy.forward.peers import NOBODY, Peer, check_peer
 from proxy.forward.routes import Route, Routes
 from proxy.forward.target import Target, check_spelling, split_target
 from proxy.forward.upstream import Upstream
@@ -40,8 +41,10 @@ class Rejection(NamedTuple):
     """The one it was for, as far as is known."""
 
 
-def admit(head: RequestHead, guard: Guard, routes: Routes, *, draining: bool) -> Admission | Rejection:
-    """Decide on one request by its head alone."""
+def admit(
+    head: RequestHead, guard: Guard, routes: Routes, *, draining: bool, peer: Peer = NOBODY
+) -> Admission | Rejection:
+    """Decide on one request by its head alone, and by whose connection it came on."""
     upstream = routes.only
     try:
         try:
@@ -55,6 +58,7 @@ def admit(head: RequestHead, guard: Guard, routes: Routes, *, draining: bool) ->
         route = routes.find(target.path)
         if route is not None:
             upstream = route.upstream
+        check_peer(peer, (upstream.peers,) if upstream else routes.all_peers)
         # The Host of CONNECT names where the tunnel is to lead, not this listener (RFC 9110 §9.3.6).
         called = None if head.method == b"CONNECT" else authority
         check_caller(guard, head, called, upstream.hosts if upstream else routes.all_hosts)

@@ -30,10 +30,12 @@ from proxy.forward.http1 import (
     may_begin_request,
     parse_request_head,
 )
+from proxy.forward.peers import NOBODY, Peer, is_admitted, peer_of
 from proxy.forward.record import Record
 
 if TYPE_CHECKING:
     from proxy.forward.listener import Listener
+    from proxy.forward.upstream import Upstream
 
 IDLE_SECONDS: Final = 300.0
 """Between two requests of a connection. Longer than usual pools keep theirs, so that they close first."""
@@ -89,6 +91,7 @@ class CallerConnection(asyncio.Protocol):
         self._lingered = 0
         self._unsent = 2**62
         self._in_next = False
+        self._peer: Peer | None = None
         self.deadline = inf
 
     def __repr__(self) -> str:
@@ -294,7 +297,8 @@ class CallerConnection(asyncio.Protocol):
                 if block is None:
                     return
                 known = self._listener.memory.recall(block)
-                if known is not None:
+                # What is remembered was decided for somebody else's connection.
+                if known is not None and (known[1].upstream.peers is None or self._may_use(known[1].upstream)):
                     self._serve(*known)
                 else:
                     self._consider(block)
@@ -337,7 +341,8 @@ class CallerConnection(asyncio.Protocol):
         except BadMessage as error:
             self._refuse_unread(Refusal("bad_request", str(error)))
             return
-        decision = admit(head, listener.guard, listener.routes, draining=listener.draining)
+        peer = self._who() if listener.address.unix else NOBODY
+        decision = admit(head, listener.guard, listener.routes, draining=listener.draining, peer=peer)
         if isinstance(decision, Admission):
             listener.memory.keep(block, head, decision)
         self._serve(head, decision)
@@ -404,6 +409,15 @@ class CallerConnection(asyncio.Protocol):
             exchange.body_end()
 
     # The connection itself.
+
+    def _who(self) -> Peer:
+        """Whose connection this is. It cannot become another one's, so the system is asked once."""
+        if self._peer is None:
+            self._peer = peer_of(self._transport.get_extra_info("socket")) if self._transport is not None else NOBODY
+        return self._peer
+
+    def _may_use(self, upstream: Upstream) -> bool:
+        return is_admitted(upstream.peers, self._who())
 
     def _enter(self, state: State, seconds: float) -> None:
         self._state = state

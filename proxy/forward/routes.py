@@ -26,6 +26,8 @@ class Routes:
         """The one upstream of a listener that has just one: what goes wrong here is counted as its."""
         self.all_hosts = frozenset[bytes]().union(*(upstream.hosts for upstream in self._by_length))
         """Where the route is not known, the hosts of any upstream will do."""
+        self.all_peers = tuple(upstream.peers for upstream in self._by_length)
+        """And so will whoever may use any of them."""
 
     def find(self, path: bytes) -> Route | None:
         """The upstream for `path`, as written (without a query), or None."""

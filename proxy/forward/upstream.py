@@ -42,6 +42,7 @@ class Upstream:
         self.request_rules = make_rules(settings, key_name)
         self.allow = compile_rules(settings.allow)
         self.hosts = frozenset(host.lower().encode() for host in settings.hosts)
+        self.peers = settings.allow_peers
         # Spelling matters only where something is decided by the path.
         self.strict_paths = bool(self.prefix or self.allow or settings.url.path)
         self.idle_seconds = float(settings.timeouts.idle) or inf

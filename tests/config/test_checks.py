@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from proxy.config import certificate_files
+from proxy.config.model import GroupId, Peers, UserId
 from proxy.socketfile import Access
 from tests.config.files import load_data, problems, upstream, upstream_problems
 
@@ -280,3 +282,66 @@ def test_one_problem_with_a_mode_is_one_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, _sockets({"unix": "/run/a", "mode": "x"}, {"unix": "/run/a", "mode": "0600"})) == (
         'upstreams.u0.listen.mode: expected permissions as an octal number in quotes, such as "0660"',
     )
+
+
+PEERS = {"uids": [1000], "gids": ["1000"]}
+
+
+@pytest.mark.parametrize("key", ["uids", "gids"])
+def test_peers_are_known_on_unix_sockets_only(tmp_path: Path, key: str) -> None:
+    known = (
+        "allow_peers: peers are known on unix sockets only, and upstreams.orders.listen is 127.0.0.1:8080: "
+        "listen on a unix socket, or "
+    )
+    own: dict[str, Any] = {key: [1000]}
+    assert upstream_problems(tmp_path, allow_peers=own) == [f"{known}leave this out"]
+    assert upstream_problems(tmp_path, allow_peers=own, listen="unix:/run/a") == []
+    data = {"upstreams": {"orders": upstream()}, "allow_peers": own}
+    assert problems(tmp_path, data) == (f"upstreams.orders.{known}set this to {{}}, for everybody",)
+    nobody_in_particular: list[dict[str, Any]] = [{}, {"uids": []}, {"uids": [], "gids": []}]
+    for everybody in nobody_in_particular:
+        assert problems(tmp_path, {**data, "upstreams": {"orders": upstream(allow_peers=everybody)}}) == ()
+        assert problems(tmp_path, {**data, "allow_peers": everybody}) == ()
+
+
+def test_the_admin_listener_knows_no_peers(tmp_path: Path) -> None:
+    data = {"upstreams": {"orders": upstream(listen="unix:/run/a")}, "allow_peers": PEERS}
+    assert problems(tmp_path, data) == ()
+
+
+def test_a_system_that_does_not_tell_peers_is_never_silently_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, "SO_PEERCRED")
+    assert upstream_problems(tmp_path, listen="unix:/run/a") == []
+    assert upstream_problems(tmp_path, listen="unix:/run/a", allow_peers=PEERS) == [
+        "allow_peers: this system does not tell who is at the other end of a unix socket: nobody could be let in"
+    ]
+
+
+def test_one_problem_with_peers_is_one_problem(tmp_path: Path) -> None:
+    expected = "expected the name or the number of a user, and this machine has no user of that name"
+    assert upstream_problems(tmp_path, listen="unix:/run/a", allow_peers={"uids": [5, "no-such-user"]}) == [
+        f"allow_peers.uids[1]: {expected}"
+    ]
+    assert upstream_problems(tmp_path, listen="nowhere", allow_peers=PEERS) == [
+        "listen: expected host:port such as 127.0.0.1:8080, or unix:/path"
+    ]
+    assert upstream_problems(tmp_path, allow_peers="app") == ["allow_peers: expected a mapping, got a string"]
+
+
+def test_an_upstream_s_own_peers_take_the_place_of_those_at_the_top(tmp_path: Path) -> None:
+    listen = "unix:/run/a"
+    upstreams = {
+        "top": upstream(listen=listen, prefix="/1"),
+        "null": upstream(listen=listen, prefix="/2", allow_peers=None),
+        "own": upstream(listen=listen, prefix="/3", allow_peers={"gids": [7]}),
+        "all": upstream(listen=listen, prefix="/4", allow_peers={}),
+    }
+    config = load_data(tmp_path, {"upstreams": upstreams, "allow_peers": {"uids": ["0", 5]}}).config
+    assert {name: one.allow_peers for name, one in config.upstreams.items()} == {
+        "top": Peers((UserId(0), UserId(5))),
+        "null": Peers((UserId(0), UserId(5))),
+        "own": Peers((), (GroupId(7),)),
+        "all": None,
+    }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Address, Allow, RequireHeader, Size, Value
+from proxy.config.model import Address, Allow, Peers, RequireHeader, Size, UserId, Value
 from proxy.errors import Name
 from proxy.forward.admission import Admission, Rejection, admit
 from proxy.forward.guard import make_guard
+from proxy.forward.peers import Peer
 from proxy.forward.routes import Routes
 from tests.forward.make import LOCAL, request, upstream
 
@@ -32,6 +33,45 @@ def decide(*upstreams: object, first: str, fields: tuple[str, ...] = (LOCAL,), d
     routes = Routes([item for item in (PLAIN, BASED, API, RULED) if item in upstreams])
     decision = admit(request(first, *fields), GUARD, routes, draining=draining)
     return target_of(decision)
+
+
+MINE = upstream("mine", prefix="/mine", allow_peers=Peers((UserId(1),)))
+YOURS = upstream("yours", prefix="/yours", allow_peers=Peers((UserId(2),)))
+OURS = upstream("ours", prefix="/ours")
+
+
+@pytest.mark.parametrize(
+    ("uid", "first", "outcome"),
+    [
+        pytest.param(1, "GET /mine HTTP/1.1", "/", id="let in"),
+        pytest.param(2, "GET /mine HTTP/1.1", "caller_denied", id="not let in"),
+        pytest.param(2, "GET /yours HTTP/1.1", "/", id="let in to another upstream of the listener"),
+        pytest.param(2, "GET /none HTTP/1.1", "no_route", id="who may use any of them is told of routes"),
+        pytest.param(3, "GET /none HTTP/1.1", "caller_denied", id="who may use none learns nothing"),
+        pytest.param(3, "GET /mine/../yours HTTP/1.1", "caller_denied", id="nor by a path that means two things"),
+        pytest.param(2, "GET /yours/../mine HTTP/1.1", "bad_request", id="and nobody gets across"),
+        pytest.param(3, "TRACE /mine HTTP/1.1", "caller_denied", id="before what is asked for"),
+        pytest.param(3, "CONNECT a:1 HTTP/1.1", "caller_denied", id="a tunnel is for nobody, least of all for these"),
+    ],
+)
+def test_upstreams_of_one_listener_may_differ_in_whom_they_let_in(uid: int, first: str, outcome: str) -> None:
+    peer = Peer(uid, frozenset())
+    decision = admit(request(first, LOCAL), GUARD, Routes([MINE, YOURS]), draining=False, peer=peer)
+    assert target_of(decision) == outcome
+    if isinstance(decision, Rejection) and " /mine " in first:
+        assert decision.upstream is MINE, "so that it is counted there"
+
+
+def test_a_listener_that_lets_everybody_in_somewhere_tells_everybody_of_routes() -> None:
+    for first, outcome in (("GET /none HTTP/1.1", "no_route"), ("GET /mine HTTP/1.1", "caller_denied")):
+        decision = admit(request(first, LOCAL), GUARD, Routes([MINE, OURS]), draining=False, peer=Peer(3, frozenset()))
+        assert target_of(decision) == outcome
+
+
+def test_who_is_not_known_is_not_let_in() -> None:
+    assert target_of(admit(request("GET /mine HTTP/1.1", LOCAL), GUARD, Routes([MINE]), draining=False)) == (
+        "caller_denied"
+    )
 
 
 @pytest.mark.parametrize(
