@@ -12,6 +12,7 @@ The way through the rooms, from the outside in:
     emulator     a local Cognito and API Gateway for demos and tests; nothing else here needs it
 
 Below them, used by all: errors (the tree, with its policy), clock (time, handed in), tasks (the one place
-that makes them), log, stats (plain counters), tls, and egress (tunnels by a proxy) on top of the configuration's
-structures. Imports go downward only; tests/test_house.py holds that.
+that makes them), log, outflow (standard streams that nobody waits for), stats (plain counters), tls, and egress
+(tunnels by a proxy) on top of the configuration's structures. Imports go downward only; tests/test_house.py holds
+that.
 """

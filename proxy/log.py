@@ -1,4 +1,7 @@
-"""Log lines, as text or JSON. Events are snake_case words; values are plain; credentials never come here."""
+"""Log lines, as text or JSON. Events are snake_case words; values are plain; credentials never come here.
+
+They go to standard error, whatever that is: in a process that serves it is an `Outflow`, where no line waits.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +51,8 @@ def configure(format: Format = "text", level: Level = "info") -> None:
 def logger(room: str) -> Any:
     """A logger whose lines carry the room they come from."""
     return structlog.get_logger(room=room)
+
+
+def lost(count: int) -> str:
+    """The line, in the present format, that stands where so many could not be written. It is shown at every level."""
+    return str(structlog.wrap_logger(structlog.ReturnLogger()).error("log_lines_lost", room="log", count=count))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from proxy.config.model import Address, Loaded
 from proxy.config.watch import changed, fingerprint
 from proxy.errors import ConfigError, SidecarError, StartError
 from proxy.forward.listener import Listener
+from proxy.outflow import dropped
 from proxy.stats import UpstreamStats
 from proxy.tasks import spawn
 from proxy.version import __version__
@@ -123,6 +125,10 @@ class Service:
     @property
     def config_hash(self) -> str:
         return self._loaded.hash if self.started else ""
+
+    @property
+    def log_lines_dropped(self) -> int:
+        return dropped(sys.stderr)
 
     def upstreams(self) -> Sequence[UpstreamView]:
         """What the admin room shows of each upstream."""

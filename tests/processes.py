@@ -123,13 +123,13 @@ class Program:
         self._reading = asyncio.ensure_future(self._read())
 
     @classmethod
-    async def start(cls, *command: str, env: Mapping[str, str] | None = None) -> Self:
-        """Start it. Standard output and error are read as one."""
+    async def start(cls, *command: str, env: Mapping[str, str] | None = None, output: int | None = None) -> Self:
+        """Start it. Standard output and error are read as one, or go to the descriptor `output`, unread."""
         return cls(
             await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE if output is None else output,
                 stderr=asyncio.subprocess.STDOUT,
                 env=environment(env),
                 limit=1 << 20,
@@ -184,7 +184,8 @@ class Program:
         return next(itertools.islice((line for line in self._lines if text in line), times - 1, None), None)
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
+        if self._process.stdout is None:
+            return
         async for line in self._process.stdout:
             self._lines.append(line.decode(errors="backslashreplace"))
             for text, times, wanted in self._wanted:
@@ -219,7 +220,12 @@ class Sidecar(Program):
 
 class StartSidecar(Protocol):
     def __call__(
-        self, config: Mapping[str, Any], env: Mapping[str, str] | None = None, *, ready: bool = True
+        self,
+        config: Mapping[str, Any],
+        env: Mapping[str, str] | None = None,
+        *,
+        ready: bool = True,
+        output: int | None = None,
     ) -> AbstractAsyncContextManager[Sidecar]: ...
 
 
@@ -234,12 +240,17 @@ def starter(directory: Path) -> StartSidecar:
 
     @asynccontextmanager
     async def start(
-        config: Mapping[str, Any], env: Mapping[str, str] | None = None, *, ready: bool = True
+        config: Mapping[str, Any],
+        env: Mapping[str, str] | None = None,
+        *,
+        ready: bool = True,
+        output: int | None = None,
     ) -> AsyncIterator[Sidecar]:
         file = directory / f"sidecar-{next(numbers)}.yaml"
         whole = complete(config, {})
         write_config(file, whole)
-        sidecar = await Sidecar.start(sys.executable, "-m", "proxy", "run", "--config", str(file), env=env)
+        command = (sys.executable, "-m", "proxy", "run", "--config", str(file))
+        sidecar = await Sidecar.start(*command, env=env, output=output)
         sidecar.config_file, sidecar.config = file, whole
         try:
             if ready:

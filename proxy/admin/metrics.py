@@ -154,7 +154,10 @@ def _program(view: View) -> Iterable[Metric]:
         labels=["version", "python"],
     )
     build.add_metric([view.version, view.python], 1)
-    return reloads, config, build
+    dropped = CounterMetricFamily(
+        PREFIX + "log_lines_dropped", "Lines of the log that standard error did not take.", value=view.log_lines_dropped
+    )
+    return reloads, config, build, dropped
 
 
 def _counter(name: str, help: str, *labels: str) -> CounterMetricFamily:

@@ -138,6 +138,10 @@ class View(Protocol):
         """Why the most recent reload failed; None when it did not."""
 
     @property
+    def log_lines_dropped(self) -> int:
+        """Lines of the log that standard error did not take."""
+
+    @property
     def unrouted(self) -> UpstreamStats:
         """Requests that were refused before an upstream was chosen (`bad_request`, `no_route`, …)."""
 

@@ -13,7 +13,7 @@ import click
 
 from proxy.cli.command import Command
 from proxy.cli.loop import Signals, run_async
-from proxy.cli.output import say
+from proxy.cli.output import never_wait, say
 from proxy.cli.story import Story
 from proxy.emulator.server import DEFAULT_PORT
 
@@ -48,6 +48,7 @@ async def tell(stay: bool) -> None:
             await story.tell()
             story.how_to_go_on()
         return
+    never_wait()
     ports = [usual_or_free(port) for port in (DEFAULT_PORT, SIDECAR_PORT, ADMIN_PORT)]
     with Signals(signal.SIGTERM, signal.SIGINT) as signals:
         async with Story(*ports) as story:

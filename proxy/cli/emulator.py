@@ -10,7 +10,7 @@ import click
 from proxy import log
 from proxy.cli.command import Command, seconds
 from proxy.cli.loop import Signals, run_async
-from proxy.cli.output import say
+from proxy.cli.output import never_wait, say
 from proxy.emulator.server import DEFAULT_PORT, Emulator
 from proxy.emulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_SCOPE, Settings
 from proxy.errors import ConfigError
@@ -113,6 +113,7 @@ def _by_option(problem: str) -> str:
 
 async def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
+    never_wait()
     log.configure()
     emulator = Emulator(settings)
     with Signals(signal.SIGTERM, signal.SIGINT) as signals:

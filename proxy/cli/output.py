@@ -29,6 +29,15 @@ def hold_standard_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
+def never_wait() -> None:
+    """For commands that keep running: from now on no line on a standard stream waits until somebody reads it."""
+    # Not for `healthcheck`, which must not wait for these imports.
+    from proxy import outflow
+    from proxy.log import lost
+
+    outflow.never_wait({"stdout": lambda count: f"({count} lines are missing here)", "stderr": lost})
+
+
 def say(line: str = "") -> None:
     """One line on standard output, seen at once; lost where nobody can take it. For commands that keep running."""
     stream = sys.stdout

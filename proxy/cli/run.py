@@ -15,7 +15,7 @@ from proxy import log
 from proxy.cli.command import Command, config_option
 from proxy.cli.finding import config_path
 from proxy.cli.loop import Signals, run_async
-from proxy.cli.output import say
+from proxy.cli.output import never_wait, say
 from proxy.config.model import Loaded
 from proxy.service import Service
 from proxy.tasks import spawn
@@ -92,6 +92,7 @@ def command(
 
 async def serve(load: Callable[[], Loaded]) -> None:
     """The life of the process: start, serve, and on a signal drain. Raises ConfigError and StartError."""
+    never_wait()
     log.configure()
     service = Service(load)
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:

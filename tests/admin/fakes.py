@@ -101,6 +101,7 @@ class FakeView:
     draining: bool = False
     reloads: Counter[str] = field(default_factory=Counter)
     last_reload_error: str | None = None
+    log_lines_dropped: int = 0
     unrouted: UpstreamStats = field(default_factory=UpstreamStats)
     living: bool = True
     tasks: int = 5

@@ -35,6 +35,7 @@ TABLE = [
     ("config_reloads_total", "counter", {"result"}),
     ("config_info", "gauge", {"hash"}),
     ("build_info", "gauge", {"version", "python"}),
+    ("log_lines_dropped_total", "counter", set()),
 ]
 
 
@@ -54,7 +55,7 @@ def busy() -> FakeView:
     shown.stats.errors["upstream_timeout"] = 1
     shown.stats.unauthorized["replayed"] = 2
     shown.stats.connects["failure"] = 5
-    view = FakeView([shown, upstream("reports", empty())], reloads=Counter(failure=1))
+    view = FakeView([shown, upstream("reports", empty())], reloads=Counter(failure=1), log_lines_dropped=7)
     view.unrouted.errors["no_route"] = 8
     view.unrouted.requests["GET", 404] = 8
     return view
@@ -127,6 +128,8 @@ def test_the_program_itself() -> None:
     assert value(view, "config_reloads_total", result="failure") == 1
     assert value(view, "config_info", hash="0123456789ab") == 1
     assert value(view, "build_info", version="1.2.3", python="3.11.7") == 1
+    assert value(view, "log_lines_dropped_total") == 7
+    assert value(view, "log_lines_dropped_total") == 7
 
 
 def test_buckets_are_cumulative_and_end_in_all() -> None:
@@ -224,9 +227,9 @@ def test_each_view_has_its_own_metrics() -> None:
 
 def test_the_reference_names_every_metric_reason_and_no_other() -> None:
     reference = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
-    rows = re.findall(rf"^\| `({PREFIX}\w+)` \| (\w+): ([^|]*)\|", reference, re.MULTILINE)
+    rows = re.findall(rf"^\| `({PREFIX}\w+)` \| (\w+)(?:: )?([^|]*?) *\|", reference, re.MULTILINE)
     documented = [
-        (name, kind, {label.split("(")[0].strip() for label in re.sub(r"\(.*?\)", "", labels).split(",")})
+        (name, kind, {label.strip() for label in re.sub(r"\(.*?\)", "", labels).split(",")} - {""})
         for name, kind, labels in rows
     ]
     assert documented == [(PREFIX + name, kind, labels) for name, kind, labels in TABLE]

@@ -67,6 +67,7 @@ async def world(
     upstream: dict[str, Any] | None = None,
     auth: dict[str, Any] | None = None,
     top: dict[str, Any] | None = None,
+    output: int | None = None,
 ) -> AsyncIterator[World]:
     """`before` prepares the emulator; `upstream`, `auth` and `top` go over the configuration's defaults."""
     async with Emulator(settings) as emulator, aiohttp.ClientSession() as session:
@@ -91,7 +92,7 @@ async def world(
             "log": {"level": "debug", "format": "json"},
             **(top or {}),
         }
-        async with start(config, ready=ready) as sidecar:
+        async with start(config, ready=ready, output=output) as sidecar:
             yield World(emulator, sidecar, session, secret)
 
 
