@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
 
+import msgspec
+
+from proxy import descriptors
 from proxy.admin.view import UpstreamView
 from proxy.clock import Clock
-from proxy.config.model import Address, Config, Proxy
+from proxy.config.model import Address, Config, Limits, Proxy
 from proxy.config.model import Upstream as Settings
 from proxy.errors import StartError
 from proxy.forward.guard import make_guard
@@ -21,6 +24,7 @@ from proxy.forward.listener import Listener
 from proxy.forward.routes import Routes
 from proxy.forward.ticker import Ticker
 from proxy.forward.upstream import Upstream
+from proxy.log import logger
 from proxy.stats import UpstreamStats
 from proxy.tasks import spawn
 from proxy.tokens import Identity, TokenSource, identity, lasting_identity
@@ -72,12 +76,14 @@ class Assembly:
         key_name = key.name.lower().encode() if key is not None else b""
         sources = self._sources_for(config)
         upstreams = {
-            name: self._upstream(name, settings, sources[name], key_name) for name, settings in config.upstreams.items()
+            name: self._upstream(name, settings, sources[name], key_name, config.limits)
+            for name, settings in config.upstreams.items()
         }
         routes = {
             address: Routes(upstream for upstream in upstreams.values() if upstream.settings.listen == address)
             for address in dict.fromkeys(settings.listen for settings in config.upstreams.values())
         }
+        limits = self._fitting(config)
         guards = {address: make_guard(address, config.allow_browsers, key) for address in routes}
         opened: dict[Address, Listener] = {}
         accesses = [(listener, listener.address.access) for listener in self._listeners.values()]
@@ -87,6 +93,7 @@ class Assembly:
                     address,
                     guard=guards[address],
                     routes=routes[address],
+                    limits=limits,
                     access=config.log.access,
                     loop=self._loop,
                     exchanges=self._exchanges,
@@ -110,7 +117,7 @@ class Assembly:
             self._leaving.add(listeners[address])
             _ = spawn(self._leave(listeners.pop(address)), name="leave an address")
         for address, listener in listeners.items():
-            listener.configure(guards[address], routes[address], access=config.log.access)
+            listener.configure(guards[address], routes[address], limits, access=config.log.access)
         kept_pools = {upstream.pool for upstream in upstreams.values()}
         for old in self._upstreams.values():
             if old.pool not in kept_pools:
@@ -119,6 +126,21 @@ class Assembly:
         self._upstreams = upstreams
         self._listeners = {address: listeners[address] for address in routes}
         self._hand_over(before, config)
+
+    def _fitting(self, config: Config) -> Limits:
+        """The limits, with no more connections than there are file descriptors for."""
+        wanted = {
+            "callers": config.limits.connections,
+            "listeners": len({settings.listen for settings in config.upstreams.values()}),
+            "upstreams": sum(settings.pool.max_connections for settings in config.upstreams.values()),
+        }
+        available = descriptors.make_room(descriptors.needed(**wanted))
+        share = descriptors.share(available, **wanted)
+        if share.cramped:
+            logger("assembly").warning(
+                "few_file_descriptors", limit=available, needed=descriptors.needed(**wanted), connections=share.callers
+            )
+        return msgspec.structs.replace(config.limits, connections=share.callers)
 
     def _hand_over(self, before: set[TokenSource], config: Config) -> None:
         """Start the new sources, tell the old ones of their secrets and settings, close those that nobody uses."""
@@ -176,7 +198,9 @@ class Assembly:
             names[source] = (*names.get(source, ()), name)
         return names
 
-    def _upstream(self, name: str, settings: Settings, source: TokenSource, key_name: bytes) -> Upstream:
+    def _upstream(
+        self, name: str, settings: Settings, source: TokenSource, key_name: bytes, limits: Limits
+    ) -> Upstream:
         old = self._upstreams.get(name)
         return Upstream(
             name,
@@ -186,6 +210,7 @@ class Assembly:
             key_name=key_name,
             loop=self._loop,
             ticker=self._connections,
+            limits=limits,
             pool=old.pool if old is not None and old.shares_pool_with(settings) else None,
         )
 

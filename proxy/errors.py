@@ -109,7 +109,7 @@ KINDS: Final[dict[Name, Kind]] = {
     "upstream_unreachable": Kind(502, "The upstream cannot be reached"),
     "upstream_protocol": Kind(502, "The upstream's answer is not acceptable HTTP"),
     "token_unavailable": Kind(503, "There is no usable access token"),
-    "overloaded": Kind(503, "The sidecar has no free connection to the upstream"),
+    "overloaded": Kind(503, "The sidecar has no room for this request just now"),
     "shutting_down": Kind(503, "The sidecar is shutting down"),
     "upstream_timeout": Kind(504, "The upstream did not answer in time"),
 }

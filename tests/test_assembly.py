@@ -6,11 +6,12 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 import pytest
 
-from proxy import log
+from proxy import descriptors, log
 from proxy.config.model import Loaded
 from proxy.errors import StartError
 from proxy.tokens import TokenSource
@@ -290,3 +291,23 @@ async def test_the_status_page_tells_of_each(tmp_path: Path) -> None:
         assert (told["orders"]["state"], told["more"]["state"]) == ("FRESH", "EMPTY")
         assert told["more"]["last_error"]["reason"] == "invalid_client"
         assert (await w.page("/readyz")).status == 200, "the one without a token is not required"
+
+
+async def test_limits_hold_for_listeners_and_upstreams_and_change_by_a_reload(tmp_path: Path) -> None:
+    async with serving(tmp_path) as w:
+        w.config["limits"] = {"waiting": 3, "body_time": 0, "keepalive": "20s", "head_time": "2s", "connections": 5}
+        assert await w.reload()
+        [listener] = w.service._assembly.listeners
+        upstream = w.service._assembly._upstreams["orders"]
+        assert (listener.idle_seconds, listener.head_seconds) == (20, 2)
+        assert (upstream.most_waiting, upstream.body_seconds) == (3, inf)
+
+
+async def test_callers_get_no_descriptors_that_the_sidecar_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(descriptors, "make_room", lambda wanted: 1024)
+    async with serving(tmp_path) as w:
+        [listener] = w.service._assembly.listeners
+        assert listener._most == 819
+    assert "few_file_descriptors" in capfd.readouterr().err

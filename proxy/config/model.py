@@ -311,6 +311,21 @@ class RequireHeader(Mapping, frozen=True):
     value: Annotated[CallerKey, about("the value that callers must send")]
 
 
+class Limits(Mapping, frozen=True):
+    connections: Annotated[
+        int,
+        about("callers' connections to one listener; one more ends the one that was idle longest, or gets 503", ge=1),
+    ] = 10_000
+    waiting: Annotated[
+        int, about("requests of one upstream that wait for a token or a connection; one more gets 503", ge=1)
+    ] = 1000
+    head_time: Annotated[Duration, about("from a request head's first byte to its last", gt=0)] = Duration(30)
+    body_time: Annotated[
+        Duration, about("for each KiB of a request body, until the upstream answers; 0s: no limit", ge=0)
+    ] = Duration(60)
+    keepalive: Annotated[Duration, about("a caller's idle connection is closed after this long", gt=0)] = Duration(300)
+
+
 class Admin(Mapping, frozen=True):
     listen: Annotated[Address, about("where metrics, probes and status are served; may be off loopback")] = Address(
         "127.0.0.1", 9090
@@ -345,6 +360,7 @@ class Config(Mapping, frozen=True):
     require_header: Annotated[
         RequireHeader | None, about("a header that callers must send, once; it is never forwarded")
     ] = None
+    limits: Annotated[Limits, about("what callers may take up")] = Limits()
     admin: Annotated[Admin, about("the admin listener")] = Admin()
     log: Annotated[Log, about("log lines, on standard error")] = Log()
     shutdown: Annotated[Shutdown, about("what SIGTERM and SIGINT do")] = Shutdown()

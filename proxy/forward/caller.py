@@ -37,10 +37,6 @@ if TYPE_CHECKING:
     from proxy.forward.listener import Listener
     from proxy.forward.upstream import Upstream
 
-IDLE_SECONDS: Final = 300.0
-"""Between two requests of a connection. Longer than usual pools keep theirs, so that they close first."""
-HEAD_SECONDS: Final = 30.0
-"""From a head's first byte to its last."""
 LINGER_SECONDS: Final = 5.0
 """For the caller to close its half once the last answer is sent."""
 STALLED_SECONDS: Final = 60.0
@@ -90,6 +86,7 @@ class CallerConnection(asyncio.Protocol):
         """The caller has sent all it will send; it may still read."""
         self._lingered = 0
         self._unsent = 2**62
+        self._used = False
         self._in_next = False
         self._peer: Peer | None = None
         self.deadline = inf
@@ -166,7 +163,7 @@ class CallerConnection(asyncio.Protocol):
         self._listener.settled()
         more = bool(self._buffer) or not self._ended
         if keep and more and not self._listener.draining and (body is None or body.done):
-            self._enter(IDLE, IDLE_SECONDS)
+            self._enter(IDLE, self._listener.idle_seconds)
             self._set_reading()
             if self._buffer:
                 self._next()
@@ -189,7 +186,30 @@ class CallerConnection(asyncio.Protocol):
             self._enter(LINGER, LINGER_SECONDS)
             transport.close()
 
-    # What the listener calls.
+    # What the listener asks and calls.
+
+    @property
+    def rank(self) -> tuple[int, float] | None:
+        """How soon this connection is to make room for another, the lowest first; None: it is at work.
+
+        First those that never asked for anything, then those between two requests, then those in the middle of a
+        head; of each kind the one that has been so for longest.
+        """
+        if self._state is IDLE:
+            return int(self._used), self.deadline
+        return (2, self.deadline) if self._state is HEAD else None
+
+    def turn_away(self, why: str) -> None:
+        """Say that there is no room for this connection, and end it."""
+        self._refuse_unread(Refusal("overloaded", why, retry_after=1))
+
+    def make_room(self, why: str) -> None:
+        """End a connection that has a rank. One between two requests is just closed, as it may be at any time: an
+        answer that nobody asked for could be taken for the next one's."""
+        if self._state is HEAD:
+            self.turn_away(why)
+        elif self._transport is not None:
+            self._transport.close()
 
     def close_if_idle(self) -> None:
         """The listener has drained: a connection between two requests, or after its last, has no reason to stay."""
@@ -224,8 +244,8 @@ class CallerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from it
+        self._enter(IDLE, self._listener.idle_seconds)
         self._listener.joined(self)
-        self._enter(IDLE, IDLE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         state = self._state
@@ -325,7 +345,7 @@ class CallerConnection(asyncio.Protocol):
                 if self._ended:
                     raise BadMessage("the connection ended in the middle of the request head")
                 if self._state is IDLE:
-                    self._enter(HEAD, HEAD_SECONDS)
+                    self._enter(HEAD, self._listener.head_seconds)
                 return None
         except BadMessage as error:
             self._refuse_unread(Refusal("bad_request", str(error)))
@@ -350,6 +370,7 @@ class CallerConnection(asyncio.Protocol):
     def _serve(self, head: RequestHead, decision: Admission | Rejection) -> None:
         listener = self._listener
         self._state = EXCHANGE
+        self._used = True
         self.deadline = inf
         body = self._body = request_body(head)
         self._body_wanted = False

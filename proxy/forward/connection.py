@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
+from math import inf
 from typing import Protocol, cast
 
 from proxy.forward.body import Body, Piece, response_body
@@ -52,6 +53,13 @@ class ResponseSink(Protocol):
 
     def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
         """The response cannot be finished. `began`: bytes of it had arrived; `broken`: they were no acceptable HTTP."""
+
+    @property
+    def stalled_since(self) -> float:
+        """Since when (event loop's time) the caller alone has kept this connection waiting; infinity: it does not."""
+
+    def give_way(self) -> None:
+        """Another request needs this connection more: end now, visibly."""
 
     def upstream_slow(self) -> None:
         """Stop sending the request body for now."""
@@ -100,6 +108,20 @@ class UpstreamConnection(asyncio.Protocol):
     def usable(self) -> bool:
         """It may serve another exchange."""
         return self._state is IDLE and self._clean
+
+    @property
+    def closed(self) -> bool:
+        return self._state is CLOSED
+
+    # What the pool asks when all are busy.
+
+    @property
+    def stalled_since(self) -> float:
+        return inf if self._sink is None else self._sink.stalled_since
+
+    def give_up(self) -> None:
+        if self._sink is not None:
+            self._sink.give_way()
 
     # What an exchange calls.
 

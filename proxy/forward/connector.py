@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 
@@ -41,6 +42,9 @@ class Connector:
                 why = no_answer(proxy, self._seconds)
             else:
                 why = self._in_words(error)
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                # The upstream has no part in this.
+                raise Refusal("overloaded", "no file descriptor is left for a connection", retry_after=1) from None
             raise Refusal("upstream_unreachable", f"{url.origin}: {why}") from None
         return connection
 

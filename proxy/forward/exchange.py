@@ -21,6 +21,7 @@ from proxy.forward.body import Piece
 from proxy.forward.connection import UpstreamConnection
 from proxy.forward.door import Caller
 from proxy.forward.http1 import RequestHead, ResponseHead
+from proxy.forward.pace import NO_BODY, Pace
 from proxy.forward.record import CALLER_GONE, Record
 from proxy.forward.reply import Reply
 from proxy.forward.tunnel import Tunnel
@@ -60,11 +61,13 @@ class Exchange:
         "_head",
         "_listener",
         "_now",
+        "_pace",
         "_phase",
         "_record",
         "_replaced",
         "_replayed",
         "_reply",
+        "_slow_since",
         "_task",
         "_token",
         "_tunnel",
@@ -95,6 +98,7 @@ class Exchange:
         self._phase = TOKEN
         self._upload = Upload(chunked=head.length is None, done=bodiless, keep_limit=upstream.settings.replay_limit)
         self._upload_blocked = False
+        self._pace = NO_BODY if bodiless else Pace(upstream.body_seconds)
         # The attempt under way.
         self._token: AccessToken
         self._connection: UpstreamConnection | None = None
@@ -104,6 +108,8 @@ class Exchange:
         # The answer.
         self._tunnel: Tunnel | None = None
         self._reply = Reply(caller, head)
+        self._slow_since = inf
+        """Since when the caller has not taken the answer as fast as it came."""
         self.deadline = inf
 
     def __repr__(self) -> str:
@@ -117,14 +123,19 @@ class Exchange:
         self._take_token()
 
     def _take_token(self) -> None:
-        token = self._upstream.provider.current()
-        if token is None:
-            self._phase = TOKEN
-            self.deadline = inf
-            self._task = spawn(self._wait_for_token(), name="wait for a token")
-        else:
+        upstream = self._upstream
+        token = upstream.provider.current()
+        if token is not None:
             self._token = token
             self._take_connection()
+        elif upstream.token_waiters >= upstream.most_waiting:
+            self._refuse_to_wait("token", upstream.token_waiters)
+        else:
+            self._phase = TOKEN
+            self.deadline = inf
+            upstream.token_waiters += 1
+            self._task = spawn(self._wait_for_token(), name="wait for a token")
+            self._task.add_done_callback(upstream.token_wait_ended)
 
     async def _wait_for_token(self) -> None:
         try:
@@ -139,9 +150,17 @@ class Exchange:
         if connection is not None:
             self._ask(connection)
             return
+        waiting = self._upstream.pool.waiting
+        if waiting >= self._upstream.most_waiting:
+            self._refuse_to_wait("connection to the upstream", waiting)
+            return
         self._phase = CONNECTION
         self.deadline = self._now() + self._upstream.settings.timeouts.connect
-        self._upstream.pool.wait(self, fresh=fresh)
+        self._upstream.pool.wait(self, whole=self._upload.done, fresh=fresh)
+
+    def _refuse_to_wait(self, what: str, others: int) -> None:
+        """Beyond a bound it is better to say so at once than to let a queue grow that nobody's patience outlasts."""
+        self._refuse(Refusal("overloaded", f"{others} requests wait for a {what} already", retry_after=1))
 
     def connected(self, connection: UpstreamConnection) -> None:
         """The pool has a connection for this request."""
@@ -171,7 +190,14 @@ class Exchange:
         if upload.done:
             self._request_sent()
         elif not self._upload_blocked:
+            self._pace.begin(self._now(), upload.size)
+            self._wait_for_body()
             self._caller.read_body()
+
+    def _wait_for_body(self) -> None:
+        """Until the upstream answers a byte now and then is not enough: then its connection waits for this alone."""
+        idle = self._now() + self._upstream.idle_seconds
+        self.deadline = min(idle, self._pace.due) if self._phase is ASKED else idle
 
     def _request_sent(self) -> None:
         if self._connection is not None:
@@ -186,10 +212,13 @@ class Exchange:
             self._fail(Refusal("body_too_large", f"the body is larger than max_body, {int(limit)} bytes"))
         elif self._connection is not None:
             self._upload.send(self._connection, pieces)
-            self.deadline = self._now() + self._upstream.idle_seconds
+            if not self._upload_blocked:
+                self._pace.came(self._now(), self._upload.size)
+                self._wait_for_body()
 
     def body_end(self) -> None:
         self._upload.done = True
+        self._pace.stop()
         self._request_sent()
 
     def body_malformed(self, why: str) -> None:
@@ -266,7 +295,7 @@ class Exchange:
         connection.read_body()
         self._reply.flush()  # Where nothing of the body is here yet, the head does not wait for it.
         if self._connection is connection and not self._caller.writable:
-            connection.pause_reading()
+            self.caller_slow()
 
     def _begin_answer(self, head: ResponseHead) -> None:
         self._phase = ANSWERING
@@ -350,22 +379,38 @@ class Exchange:
                 refusal = Refusal("upstream_timeout", "no byte of the answer moved in time")
         self._fail(refusal)
 
+    @property
+    def stalled_since(self) -> float:
+        """Since when only the caller keeps the upstream's connection waiting; infinity: it does not."""
+        if self._phase is ASKED:
+            return self._pace.since
+        return self._slow_since if self._phase is ANSWERING else inf
+
+    def give_way(self) -> None:
+        why = "its caller kept a connection to the upstream waiting that other requests waited for"
+        self._fail(Refusal("overloaded", why, retry_after=1))
+
     def upstream_slow(self) -> None:
         self._upload_blocked = True
+        self._pace.stop()
+        self.deadline = self._now() + self._upstream.idle_seconds
         self._caller.pause_body()
 
     def upstream_ready(self) -> None:
         self._upload_blocked = False
-        if self._phase in (ASKED, ANSWERING):
-            self.deadline = self._now() + self._upstream.idle_seconds
+        if self._phase in (ASKED, ANSWERING) and not self._upload.done:
+            self._pace.begin(self._now(), self._upload.size)
+            self._wait_for_body()
             self._caller.resume_body()
 
     def caller_slow(self) -> None:
         if self._connection is not None and self._phase is ANSWERING:
+            self._slow_since = self._now()
             self._connection.pause_reading()
 
     def caller_ready(self) -> None:
         if self._connection is not None and self._phase is ANSWERING:
+            self._slow_since = inf
             self.deadline = self._now() + self._upstream.idle_seconds
             self._connection.resume_reading()
 

@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from heapq import nsmallest
 from typing import Final
 
 from aiohttp import web
 
 from proxy.binding import Binding, bind
-from proxy.config.model import Address
+from proxy.config.model import Address, Limits
+from proxy.descriptors import SLACK
 from proxy.errors import StartError
 from proxy.forward.caller import CallerConnection
 from proxy.forward.guard import Guard
@@ -54,6 +56,7 @@ class Listener:
         *,
         guard: Guard,
         routes: Routes,
+        limits: Limits,
         access: bool,
         loop: asyncio.AbstractEventLoop,
         exchanges: Ticker,
@@ -62,7 +65,7 @@ class Listener:
     ) -> None:
         self.address = address
         self.memory = Memory()
-        self.configure(guard, routes, access=access)
+        self.configure(guard, routes, limits, access=access)
         self.loop = loop
         self.exchanges = exchanges
         """Watches the deadlines of requests."""
@@ -70,15 +73,21 @@ class Listener:
         """Counts what belongs to no upstream."""
         self.draining = False
         self._deadlines = connections
-        self._open: set[CallerConnection] = set()
+        self._open: dict[CallerConnection, None] = {}
+        """In the order in which they came."""
         self._left = asyncio.Event()
         self._runner: web.ServerRunner | None = None
         self._binding: Binding
 
-    def configure(self, guard: Guard, routes: Routes, *, access: bool) -> None:
+    def configure(self, guard: Guard, routes: Routes, limits: Limits, *, access: bool) -> None:
         """Serve by another configuration from the next request on."""
         self.guard = guard
         self.routes = routes
+        self._most = limits.connections
+        self.idle_seconds = float(limits.keepalive)
+        """For a connection between two requests."""
+        self.head_seconds = float(limits.head_time)
+        """From a head's first byte to its last."""
         self.access = access
         """Write a line to the log for each request."""
         self.memory.forget()
@@ -146,13 +155,28 @@ class Listener:
     # What its connections call.
 
     def joined(self, connection: CallerConnection) -> None:
-        self._open.add(connection)
+        self._open[connection] = None
         self._deadlines.watch(connection)
+        if len(self._open) > self._most:
+            self._make_room(connection)
 
     def left(self, connection: CallerConnection) -> None:
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         self._deadlines.forget(connection)
         self.settled()
+
+    def _make_room(self, newcomer: CallerConnection) -> None:
+        """One more than there may be: end those that are of least use, or turn the new one away."""
+        ranks = {connection: rank for connection in self._open if (rank := connection.rank) is not None}
+        ranks.pop(newcomer, None)
+        if ranks:
+            # Some more than are needed now: to look for them costs time, and where one comes others will.
+            for connection in nsmallest(max(1, self._most // 100), ranks, key=ranks.__getitem__):
+                connection.make_room("the request head came slowly, and others needed this connection's place")
+        elif len(self._open) > self._most * SLACK + 1:
+            newcomer.abort()
+        else:
+            newcomer.turn_away(f"this listener has the {self._most} connections that it may have, and all are at work")
 
     def settled(self) -> None:
         """A request has ended."""

@@ -4,18 +4,22 @@ The decisions are pure functions (`connections_to_open`, `outlived`); the pool c
 are used last in, first out, so that a burst's extra ones grow old and are dropped. A connection is opened
 for the pool and not for the request that found none: it serves whoever has waited longest, and when that
 request has gone or was served by another, it stays for the next.
+
+When all are busy and somebody waits, a request whose caller alone has kept its connection waiting gives it up: a
+hundred callers that send or read a byte now and then must not shut everybody else out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from heapq import nsmallest
 from math import inf
 from typing import Protocol
 
 from proxy.errors import Refusal
 from proxy.forward.connection import Owner, UpstreamConnection
+from proxy.forward.queue import Queue
 from proxy.forward.ticker import Ticker
 from proxy.stats import UpstreamStats
 from proxy.tasks import spawn
@@ -42,6 +46,14 @@ def outlived(idle_since: float, now: float, keepalive: float) -> bool:
     return now - idle_since >= keepalive
 
 
+def to_reclaim(
+    busy: Iterable[UpstreamConnection], now: float, patience: float, wanted: int
+) -> list[UpstreamConnection]:
+    """Of the busy connections those that are to be given up: at most `wanted`, who has stood still longest first."""
+    stalled = [connection for connection in busy if now - connection.stalled_since >= patience]
+    return nsmallest(wanted, stalled, key=lambda connection: connection.stalled_since)
+
+
 class Pool:
     """The connections to one upstream."""
 
@@ -51,6 +63,7 @@ class Pool:
         *,
         limit: int,
         keepalive: float,
+        patience: float,
         stats: UpstreamStats,
         loop: asyncio.AbstractEventLoop,
         ticker: Ticker,
@@ -58,16 +71,18 @@ class Pool:
         self._connect = connect
         self._limit = limit
         self._keepalive = keepalive
+        self._patience = patience
         self._stats = stats
         self._loop = loop
         self._ticker = ticker
         self._idle: list[UpstreamConnection] = []
         self._busy: set[UpstreamConnection] = set()
-        self._waiting: deque[Waiter] = deque()
+        self._waiting: Queue[Waiter] = Queue()
         self._opening: set[asyncio.Task[None]] = set()
         self._retired = False
         self.deadline = inf
-        """When the next idle connection may have outlived its time (see `proxy.forward.ticker`)."""
+        """When the next idle connection may have outlived its time, or a busy one may have to be given up
+        (see `proxy.forward.ticker`)."""
 
     @property
     def idle(self) -> int:
@@ -81,6 +96,11 @@ class Pool:
     def opening(self) -> int:
         return len(self._opening)
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a connection."""
+        return len(self._waiting)
+
     def take(self) -> UpstreamConnection | None:
         """An idle connection, now busy; None where there is none."""
         now = self._loop.time()
@@ -93,17 +113,20 @@ class Pool:
                 return connection
         return None
 
-    def wait(self, waiter: Waiter, *, fresh: bool = False) -> None:
-        """Queue for a connection. With `fresh`, make room for a new one where only old ones are left."""
-        self._waiting.append(waiter)
+    def wait(self, waiter: Waiter, *, whole: bool, fresh: bool = False) -> None:
+        """Queue for a connection. `whole`: nothing of the request is still to come from its caller.
+
+        With `fresh`, make room for a new one where only old ones are left.
+        """
+        self._waiting.put(waiter, whole=whole)
         if fresh and self._idle and len(self._idle) + len(self._busy) + len(self._opening) >= self._limit:
             self._idle.pop(0).close()
-        self._open_what_is_missing()
+        self._provide()
+        self._look_again()
 
     def stop_waiting(self, waiter: Waiter) -> None:
         """The request has gone, or its time to wait is over."""
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
+        self._waiting.remove(waiter)
 
     def release(self, connection: UpstreamConnection) -> None:
         """A busy connection has finished a response cleanly and may serve again."""
@@ -112,7 +135,7 @@ class Pool:
         if not connection.usable:
             connection.close()
         elif self._waiting:
-            self._waiting.popleft().connected(connection)
+            self._waiting.take().connected(connection)
         elif self._retired:
             connection.close()
         else:
@@ -128,37 +151,47 @@ class Pool:
         self._busy.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._open_what_is_missing()
+        self._provide()
 
     def retire(self) -> None:
         """Serve what is under way and nobody new: idle connections close now, busy ones when they are done."""
         self._retired = True
-        self._ticker.forget(self)
         for connection in [*self._idle]:
             connection.close()
 
     def on_deadline(self) -> None:
-        """Drop the idle connections that have outlived their time, and note when to look again."""
+        """Drop the idle connections that have outlived their time, give up what stands still, look again later."""
         now = self._loop.time()
         for connection in [idle for idle in self._idle if outlived(idle.idle_since, now, self._keepalive)]:
             connection.close()
-        oldest = min((connection.idle_since for connection in self._idle if connection.usable), default=None)
-        if oldest is None:
-            self.deadline = inf
+        self._provide()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Note when something may have to be done that nothing else will be the occasion for."""
+        oldest = min((connection.idle_since for connection in self._idle if connection.usable), default=inf)
+        # While somebody waits, at each tick: any moment may be the one at which a busy connection has stood too long.
+        self.deadline = self._loop.time() if self._waiting else oldest + self._keepalive
+        if self.deadline == inf:
             self._ticker.forget(self)
         else:
-            self.deadline = oldest + self._keepalive
+            self._ticker.watch(self)
 
-    def _open_what_is_missing(self) -> None:
+    def _provide(self) -> None:
+        """Open connections for those who wait; where there is no room, have others given up whose callers are slow."""
         open_now = len(self._idle) + len(self._busy)
         for _ in range(connections_to_open(len(self._waiting), len(self._opening), open_now, self._limit)):
             task = spawn(self._open(), name="open an upstream connection")
             self._opening.add(task)
             task.add_done_callback(self._opened)
+        if self._waiting:
+            wanted = len(self._waiting) - len(self._opening) - sum(connection.closed for connection in self._busy)
+            for connection in to_reclaim(self._busy, self._loop.time(), self._patience, max(0, wanted)):
+                connection.give_up()
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
-        self._open_what_is_missing()
+        self._provide()
 
     async def _open(self) -> None:
         try:
@@ -168,7 +201,7 @@ class Pool:
         except Refusal as refusal:
             self._stats.connects["failure"] += 1
             if self._waiting:
-                self._waiting.popleft().not_connected(refusal)
+                self._waiting.take().not_connected(refusal)
             return
         self._stats.connects["success"] += 1
         self._busy.add(connection)

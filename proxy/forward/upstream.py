@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from math import inf
 
-from proxy.config.model import Proxy
+from proxy.config.model import Limits, Proxy
 from proxy.config.model import Upstream as Settings
 from proxy.forward.connector import Connector
 from proxy.forward.fields import Locations, make_rules
@@ -32,6 +32,7 @@ class Upstream:
         key_name: bytes,
         loop: asyncio.AbstractEventLoop,
         ticker: Ticker,
+        limits: Limits = Limits(),  # noqa: B008  (it cannot change)
         pool: Pool | None = None,
     ) -> None:
         self.name = name
@@ -50,6 +51,11 @@ class Upstream:
         self.by_way = f" by way of the egress proxy {proxy}" if proxy is not None else ""
         """For people, where a connection is late: no part of it has failed yet."""
         self.response_seconds = float(settings.timeouts.response) or inf
+        self.body_seconds = float(limits.body_time) or inf
+        """For each KiB of a request body."""
+        self.most_waiting = limits.waiting
+        self.token_waiters = 0
+        """Requests that wait for a token."""
         self.pool = pool or self._make_pool(loop, ticker)
         self._auth_token: AccessToken | None = None
         self._head_end = b""
@@ -63,6 +69,10 @@ class Upstream:
             self._head_end = self.request_rules.auth_begins + token.reveal().encode("latin-1") + b"\r\n\r\n"
             self._auth_token = token
         return self._head_end
+
+    def token_wait_ended(self, _: object) -> None:
+        """The task of a request that waited for a token has ended, however."""
+        self.token_waiters -= 1
 
     def to_local(self, location: bytes, authority: bytes) -> bytes:
         """A Location of this upstream's as a caller has to ask for it who reached the listener as `authority`."""
@@ -78,6 +88,8 @@ class Upstream:
             Connector(self.settings, loop).connect,
             limit=self.settings.pool.max_connections,
             keepalive=self.settings.pool.keepalive,
+            # Half of what a request waits, so that it gets a connection that is given up.
+            patience=self.settings.timeouts.connect / 2,
             stats=self.stats,
             loop=loop,
             ticker=ticker,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.config.model import Duration, Timeouts
+from proxy.config.model import Duration, Limits, Timeouts
 from tests.conformance.table import BAD, NOT_ALLOWED, Case, Cut, No, Turn, forwarded, request, response
 from tests.forward.rig import GET, OK
 
@@ -120,7 +120,7 @@ CASES = [
         "it holds its connection no longer than a head may take",
         GET[:-2],
         No("bad_request", 400, "in time"),
-        constants={"HEAD_SECONDS": 0.05},
+        options={"limits": Limits(head_time=Duration(0.05))},
         whole_only=True,
     ),
     Case(
@@ -137,7 +137,7 @@ CASES = [
         b"",
         (),
         after="closed",
-        constants={"IDLE_SECONDS": 0.05},
+        options={"limits": Limits(keepalive=Duration(0.05))},
     ),
     Case(
         "nothing after a request",
@@ -146,7 +146,7 @@ CASES = [
         OK,
         (Turn(forwarded(b"GET /")),),
         after="closed",
-        constants={"IDLE_SECONDS": 0.3},
+        options={"limits": Limits(keepalive=Duration(0.3))},
         whole_only=True,
     ),
     Case(

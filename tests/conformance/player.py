@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, suppress
-from unittest.mock import patch
+from contextlib import suppress
 
 from proxy.config.model import Url
-from proxy.forward import caller as caller_module
 from tests.conformance.reader import Incomplete, Message, read_requests, read_responses
 from tests.conformance.table import HOST, LONG, PROBED, Case, Cut, Got, No, Turn
 from tests.forward.rig import Rig, Wire, refused, sidecar, within
@@ -16,16 +14,13 @@ from tests.processes import free_port
 
 async def play(case: Case, *, bytewise: bool) -> None:
     """Play a case. Raises AssertionError where something is not as it says."""
-    with ExitStack() as patches:
-        for name, value in case.constants.items():
-            patches.enter_context(patch.object(caller_module, name, value))
-        options = dict(case.options)
-        if options.pop("nobody", False):
-            options["url"] = Url("http", "127.0.0.1", free_port(), "")
-        async with sidecar(**options) as rig:
-            if case.recovers:
-                rig.tokens.recovers(case.recovers)
-            await _Play(case, rig, bytewise=bytewise).run()
+    options = dict(case.options)
+    if options.pop("nobody", False):
+        options["url"] = Url("http", "127.0.0.1", free_port(), "")
+    async with sidecar(**options) as rig:
+        if case.recovers:
+            rig.tokens.recovers(case.recovers)
+        await _Play(case, rig, bytewise=bytewise).run()
 
 
 class _Play:

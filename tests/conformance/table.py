@@ -96,8 +96,6 @@ class Case:
     """The caller closes its half after what it sent."""
     recovers: str = ""
     """What becomes of a token that was refused: `renewed` (then it is tok.2) or `failed`."""
-    constants: Mapping[str, float] = field(default_factory=dict)
-    """Of `proxy.forward.caller`, which no configuration changes."""
     cuts_late: bool = False
     """The upstream ends a connection only once the caller has its answers, as always where that ends by a reset."""
     when_gone: bool = False

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
-from proxy.config.model import Address, Auth, RequireHeader, Tls, Url, Value
+from proxy.config.model import Address, Auth, Limits, RequireHeader, Tls, Url, Value
 from proxy.config.model import Upstream as Settings
 from proxy.errors import StartError
 from proxy.forward.caller import CallerConnection
@@ -292,6 +292,7 @@ async def sidecar(
     allow_browsers: bool = False,
     base: str = "",
     tls_settings: Tls | None = None,
+    limits: Limits | None = None,
     **settings: Any,
 ) -> AsyncIterator[Rig]:
     """Start everything. `settings` are an upstream's, as the configuration has them; `tls` makes the upstream https."""
@@ -311,11 +312,13 @@ async def sidecar(
         key_name=key.name.lower().encode() if key else b"",
         loop=loop,
         ticker=ticker,
+        limits=limits or Limits(),
     )
     listener = Listener(
         listen,
         guard=make_guard(listen, allow_browsers, key),
         routes=Routes([upstream]),
+        limits=limits or Limits(),
         access=False,
         loop=loop,
         exchanges=ticker,

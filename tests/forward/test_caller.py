@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from proxy.config.model import Duration, Limits
 from proxy.forward import caller as module
 from proxy.forward.caller import CallerConnection, State
 from tests.forward.rig import GET, OK, ONE_MIB, refused, sidecar, until
@@ -128,17 +129,15 @@ async def test_more_than_fits_may_arrive_while_a_request_is_served() -> None:
 # Time
 
 
-async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
-    async with sidecar() as rig:
+async def test_an_idle_connection_is_closed() -> None:
+    async with sidecar(limits=Limits(keepalive=Duration(0.05))) as rig:
         caller = await rig.call()
         assert await caller.rest() == b""
         assert not rig.stats.errors
 
 
-async def test_a_head_that_does_not_arrive_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HEAD_SECONDS", 0.05)
-    async with sidecar() as rig:
+async def test_a_head_that_does_not_arrive_in_time() -> None:
+    async with sidecar(limits=Limits(head_time=Duration(0.05))) as rig:
         caller = await rig.call(b"GET / HT")
         answer = refused(await caller.rest())
         assert answer[:3] == (400, "bad_request", "the request head did not arrive in time")
@@ -171,9 +170,8 @@ def _unread(connection: CallerConnection) -> int:
 @pytest.mark.parametrize("kept", [True, False])
 async def test_a_caller_that_never_takes_its_answer(monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.05)
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(module, "STALLED_SECONDS", 0.05)
-    async with sidecar() as rig:
+    async with sidecar(limits=Limits(keepalive=Duration(0.05))) as rig:
         with socket.socket() as caller:  # Nobody reads from it.
             caller.setblocking(False)
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -62,6 +62,10 @@ class _Sink:
 
     def __init__(self) -> None:
         self.told: list[object] = []
+        self.stalled_since = 7.0
+
+    def give_way(self) -> None:
+        self.told.append("give way")
 
     def interim_head(self, head: ResponseHead) -> None:
         self.told.append(("interim", head.status))

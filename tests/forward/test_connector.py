@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import ssl
 from pathlib import Path
 from typing import Any, NoReturn
@@ -54,6 +56,17 @@ async def _why(url: Url, **changes: Any) -> str:
 
 async def test_a_refused_connection() -> None:
     assert await _why(Url("http", "127.0.0.1", free_port(), "")) == "the connection was refused"
+
+
+async def test_where_no_descriptor_is_left_the_upstream_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none_left(*_: object) -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(module, "connected_socket", none_left)
+    connector = Connector(settings(url=Url("http", "127.0.0.1", 9, "")), asyncio.get_running_loop())
+    with pytest.raises(Refusal) as caught:
+        await connector.connect(_Owner())
+    assert (caught.value.name, caught.value.detail) == ("overloaded", "no file descriptor is left for a connection")
 
 
 @pytest.mark.parametrize("host", ["upstream.invalid", "no..name", "x" * 64 + ".invalid"])

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.config.model import Duration, Pool, Timeouts
+from proxy.config.model import Duration, Limits, Pool, Timeouts
 from proxy.errors import Refusal, TokenUnavailable
 from proxy.forward.admission import Admission, admit
 from proxy.forward.body import Piece
@@ -133,7 +133,7 @@ class _Nobody:
 
 
 async def test_a_token_that_expires_while_very_many_wait_for_a_connection() -> None:
-    async with sidecar(pool=ONE) as rig:
+    async with sidecar(pool=ONE, limits=Limits(waiting=2000)) as rig:
         first, peer, _ = await rig.exchange()
         head = parse_request_head(GET)
         admission = admit(head, rig.listener.guard, rig.listener.routes, draining=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from proxy.config.model import Address
+from proxy.config.model import Address, Limits
 from proxy.errors import StartError
 from proxy.forward.listener import _never
 from tests.forward.rig import GET, OK, refused, sidecar, until
@@ -210,7 +210,7 @@ async def test_routes_and_guard_may_be_swapped_between_two_requests() -> None:
     async with sidecar() as rig:
         caller, peer, _ = await rig.exchange()
         guard = rig.listener.guard._replace(hosts=frozenset())
-        rig.listener.configure(guard, rig.listener.routes, access=False)
+        rig.listener.configure(guard, rig.listener.routes, Limits(), access=False)
         peer.send(OK)
         await caller.message()
         caller.send(GET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import cast
 
 import pytest
@@ -16,6 +17,9 @@ from proxy.forward.ticker import Ticker
 from proxy.stats import UpstreamStats
 from tests.forward.make import HandLoop
 
+PATIENCE = 2.5
+"""Seconds for which a busy connection may stand still while others wait."""
+
 
 class Connection:
     """What a connection is to a pool. Its end shows when `gone` is called, as with a socket's."""
@@ -25,6 +29,13 @@ class Connection:
         self.usable = True
         self.closed = False
         self.idle_since = 0.0
+        self.stalled_since = inf
+        self.given_up = False
+
+    def give_up(self) -> None:
+        self.given_up = True
+        self.stalled_since = inf
+        self.close()
 
     def close(self) -> None:
         self.closed, self.usable = True, False
@@ -62,6 +73,7 @@ class House:
             self._connect,
             limit=limit,
             keepalive=keepalive,
+            patience=PATIENCE,
             stats=self.stats,
             loop=self.loop.as_loop,
             ticker=Ticker(self.loop.as_loop, 1),
@@ -91,9 +103,9 @@ class House:
         asyncio.get_running_loop().call_soon(heard.set_result, None)
         await heard
 
-    def wait(self, *, fresh: bool = False) -> Request:
+    def wait(self, *, whole: bool = True, fresh: bool = False) -> Request:
         request = Request()
-        self.pool.wait(request, fresh=fresh)
+        self.pool.wait(request, whole=whole, fresh=fresh)
         return request
 
     async def get(self) -> Connection:
@@ -392,3 +404,86 @@ async def test_a_retired_pool_serves_what_is_under_way_and_keeps_nothing() -> No
     assert house.pool.idle == 1, "the closed one, until its end shows"
     idle.gone()
     assert house.pool.idle == 0
+
+
+# When all are busy.
+
+
+async def test_a_connection_that_stood_still_is_given_up_for_who_waits() -> None:
+    house = House()
+    slow, quick = await house.get(), await house.get()
+    await house.settle()
+    slow.stalled_since = house.loop.now - PATIENCE
+    waiting = house.wait()
+    assert [slow.given_up, quick.given_up] == [True, False]
+    slow.gone()
+    await house.accept()
+    assert await waiting.given not in (slow, quick)
+
+
+async def test_no_connection_is_given_up_before_its_time() -> None:
+    house = House()
+    slow, quick = await house.get(), await house.get()
+    await house.settle()
+    slow.stalled_since = house.loop.now
+    waiting = house.wait()
+    house.loop.turn(PATIENCE - 1)
+    assert [slow.given_up, quick.given_up] == [False, False]
+    house.loop.turn(2)
+    assert [slow.given_up, quick.given_up] == [True, False]
+    house.pool.stop_waiting(waiting)
+
+
+async def test_nothing_is_given_up_for_nobody() -> None:
+    house = House()
+    slow = await house.get()
+    slow.stalled_since = house.loop.now - 100
+    await house.get()
+    house.loop.turn(100)
+    assert not slow.given_up
+
+
+async def test_no_more_are_given_up_than_others_wait() -> None:
+    house = House(limit=4)
+    busy = [await house.get() for _ in range(4)]
+    await house.settle()
+    for since, connection in enumerate(busy, 1):
+        connection.stalled_since = float(since)
+    house.wait()
+    house.wait()
+    assert [connection.given_up for connection in busy] == [True, True, False, False]
+
+
+async def test_room_for_one_more_costs_nobody_a_connection() -> None:
+    house = House()
+    slow = await house.get()
+    slow.stalled_since = 0
+    house.wait()
+    assert house.pool.opening == 1
+    assert not slow.given_up
+
+
+async def test_who_sends_all_at_once_does_not_wait_behind_all_who_do_not() -> None:
+    house = House(limit=1)
+    busy = await house.get()
+    slow = [house.wait(whole=False) for _ in range(3)]
+    whole = house.wait()
+    for _ in range(2):
+        house.pool.release(busy.real)
+    assert whole.given.done()
+    assert [one.given.done() for one in slow] == [True, False, False]
+    assert house.pool.waiting == 2
+
+
+async def test_who_still_waits_when_the_pool_is_retired_is_served() -> None:
+    house = House(limit=1)
+    slow = await house.get()
+    waiting = house.wait()
+    await house.settle()
+    house.pool.retire()
+    slow.stalled_since = house.loop.now
+    house.loop.turn(PATIENCE + 1)
+    assert slow.given_up
+    slow.gone()
+    await house.accept()
+    assert await waiting.given is not slow
