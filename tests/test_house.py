@@ -19,8 +19,19 @@ from tests.processes import environment
 ROOT: Final = Path(__file__).parents[1]
 LONGEST_FILE: Final = 500
 
-BOTTOM: Final = {"binding", "clock", "errors", "log", "outflow", "socketfile", "stats", "tasks", "tls", "version"}
-BOTTOM: Final = {"binding", "clock", "descriptors", "errors", "log", "socketfile", "stats", "tasks", "tls", "version"}
+BOTTOM: Final = {
+    "binding",
+    "clock",
+    "descriptors",
+    "errors",
+    "log",
+    "outflow",
+    "socketfile",
+    "stats",
+    "tasks",
+    "tls",
+    "version",
+}
 """Files that every room may use, and that use nothing but each other."""
 
 ROOMS: Final[dict[str, set[str]]] = {
