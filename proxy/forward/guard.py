@@ -156,7 +156,17 @@ def _matches(pattern: Sequence[bytes], segments: Sequence[bytes]) -> bool:
 
 
 def _group_matches(group: Sequence[bytes], segments: Sequence[bytes], at: int) -> bool:
-    return all(_matches_segment(part, segments[at + index]) for index, part in enumerate(group))
+    return all(_matches_both(part, segments[at + index]) for index, part in enumerate(group))
+
+
+def _matches_both(part: bytes, segment: bytes) -> bool:
+    """Match one segment as it is, and as those read it who take `;parameters` off before they look.
+
+    To them `/secret;x.pdf` is `/secret`, which `/*.pdf` shall not let through. A rule that writes `;` itself means it.
+    """
+    if not _matches_segment(part, segment):
+        return False
+    return b";" not in segment or b";" in part or _matches_segment(part, segment.partition(b";")[0])
 
 
 def _matches_segment(part: bytes, segment: bytes) -> bool:

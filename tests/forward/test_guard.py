@@ -243,6 +243,12 @@ def test_a_refusal_says_nothing_of_the_key() -> None:
         ("/orders", "/%6frders", True),
         ("/orders", "/%256frders", False),
         ("/orders", "/orders;x=1", False),
+        ("/orders/*", "/orders/1;x=1", True),
+        ("/orders/*", "/orders/;x=1", False),
+        ("/*.pdf", "/a.pdf;x=1.pdf", True),
+        ("/*.pdf", "/secret;x=1.pdf", False),
+        ("/*.pdf", "/secret%3Bx=1.pdf", False),
+        ("/orders;v=*", "/orders;v=1", True),
         ("/*", "/a%2Fb", True),
     ],
 )
