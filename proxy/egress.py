@@ -96,11 +96,11 @@ class _Asking(asyncio.Protocol):
         self._request = "\r\n".join((*fields, "", "")).encode("ascii")
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._received = 0
+        self._received = b""
         self._status = 0
         """Of the final answer."""
-        self._more = False
-        """There was something after the answer's head."""
+        self._end = 0
+        """Where the last head ends. A tunnel begins there, whatever the head says of a body (RFC 9110 §9.3.6)."""
         self.answered: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
 
     def abort(self) -> None:
@@ -117,15 +117,15 @@ class _Asking(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.answered.done():
             return
-        self._received += len(data)
+        self._received += data
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as end:
-            self._more = end.args[0] < len(data)
+        except httptools.HttpParserUpgrade:
+            pass  # What follows is not for the parser.
         except httptools.HttpParserError:
             self._fail("did not answer in acceptable HTTP")
             return
-        if self._received > HEAD_LIMIT:
+        if len(self._received) > HEAD_LIMIT:
             self._fail("answered with more than 64 KiB")
         elif self._status:
             self._judge()
@@ -137,20 +137,18 @@ class _Asking(asyncio.Protocol):
     # What the parser calls.
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
         if self._status:
-            self._more = True  # the head of another answer
-        elif status >= HTTPStatus.OK or status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return  # the head of another answer
+        self._end = self._received.find(b"\r\n\r\n", self._end) + 4
+        status = self._parser.get_status_code()
+        if status >= HTTPStatus.OK or status == HTTPStatus.SWITCHING_PROTOCOLS:
             self._status = status
-
-    def on_body(self, data: bytes) -> None:
-        self._more = True
 
     def _judge(self) -> None:
         if not HTTPStatus.OK <= self._status < HTTPStatus.MULTIPLE_CHOICES:
             # Not the proxy's own words for it: they may repeat what was sent.
             self._fail(f"refused the tunnel: {self._status} {_phrase(self._status)}".rstrip())
-        elif self._more:
+        elif self._end < len(self._received):
             # The other end does not speak first, so this would be taken for its answer and is the proxy's.
             self._fail("said more than that the tunnel is open")
         elif self._transport is not None:

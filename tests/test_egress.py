@@ -143,6 +143,14 @@ async def test_answers_that_open_a_tunnel(proxy: ConnectProxy, echo: int, opened
             "the egress proxy PROXY said more than that the tunnel is open",
         ),
         (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "the egress proxy PROXY said more than that the tunnel is open",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0",
+            "the egress proxy PROXY said more than that the tunnel is open",
+        ),
+        (
             b"HTTP/1.1 200 OK\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nmore",
             "the egress proxy PROXY said more than that the tunnel is open",
         ),
