@@ -15,7 +15,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-tools docs sbom lock upgrade install clean
+.PHONY: help demo test lint format fuzz bench bench-tools docs sbom lock upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(STAMP) docs ## put code and generated documents in order
 docs: $(STAMP) ## write the generated documents
 	$(BIN)/python -m proxy.cli.reference --write
 	$(BIN)/python -m proxy.config.reference > docs/reference/configuration.md
+
+fuzz: $(PROOF) ## atheris on all that reads bytes from outside (ARGS="paths --seconds 600", --help)
+	@$(BIN)/python -m trials.fuzz $(ARGS)
 
 bench: $(STAMP) ## what a request costs, beside other proxies (ARGS="--only sidecar,envoy", --write, --help)
 	@$(BIN)/python -m bench $(ARGS)
@@ -66,7 +69,7 @@ upgrade: ## the same, with the newest versions
 install: $(PROOF) $(OIDC_STAMP) ## only make .venv and what the tests need
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) .bench $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf $(VENV) .bench .fuzz $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
 	find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The project itself is installed without build isolation and without an index: its build backend is in the lock, so

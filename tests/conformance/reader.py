@@ -13,6 +13,10 @@ _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
+Fields = tuple[tuple[bytes, bytes], ...]
+"""Names as they are spelled, values without the white space around them."""
+
+
 class Unreadable(Exception):
     """The bytes are not exactly HTTP/1.1 messages."""
 
@@ -26,7 +30,7 @@ class Message(NamedTuple):
 
     first: tuple[bytes, ...]
     """Method, target, version; or version, status, reason."""
-    fields: tuple[tuple[bytes, bytes], ...]
+    fields: Fields
     body: bytes
     closes: bool
     """Its body ended with the connection."""
@@ -47,17 +51,24 @@ def read_requests(data: bytes) -> list[Message]:
 def read_request(data: bytes, *, generous: bool = False) -> tuple[Message, bytes]:
     """The first request in `data`, and what follows it.
 
-    `generous` reads what may be sent to the sidecar, and not only what it writes itself: chunk extensions and trailers.
+    `generous` reads what may be sent to the sidecar, and not only what it writes itself: HTTP/1.0, chunk extensions and
+    trailers.
     """
-    first, fields, data = _head(data)
-    parts = tuple(first.split(b" "))
-    if len(parts) != 3 or not _is_token(parts[0]) or not _is_visible(parts[1]) or parts[2] != b"HTTP/1.1":
-        raise Unreadable(f"request line {first!r}")
-    hosts = [value for name, value in fields if name.lower() == b"host"]
-    if len(hosts) != 1:
-        raise Unreadable(f"{len(hosts)} Host fields")
+    parts, fields, data = read_request_head(data, generous=generous)
     body, data, _ = _body(fields, data, otherwise=b"", generous=generous)
     return Message(parts, fields, body, closes=False), data
+
+
+def read_request_head(data: bytes, *, generous: bool = False) -> tuple[tuple[bytes, ...], Fields, bytes]:
+    """The request line's parts, the fields, and what follows the head."""
+    first, fields, data = _head(data)
+    parts = tuple(first.split(b" "))
+    if len(parts) != 3 or not _is_token(parts[0]) or not _is_visible(parts[1]) or parts[2] not in _versions(generous):
+        raise Unreadable(f"request line {first!r}")
+    hosts = [value for name, value in fields if name.lower() == b"host"]
+    if len(hosts) != 1 and (hosts or parts[2] == b"HTTP/1.1"):
+        raise Unreadable(f"{len(hosts)} Host fields")
+    return parts, fields, data
 
 
 def read_responses(data: bytes, methods: list[bytes]) -> list[Message]:
@@ -78,7 +89,7 @@ def read_response(data: bytes, method: bytes, *, generous: bool = False) -> tupl
     first, fields, data = _head(data)
     version, _, rest = first.partition(b" ")
     status, space, reason = rest.partition(b" ")
-    if version != b"HTTP/1.1" or not (space or generous) or len(status) != 3 or not status.isdigit():
+    if version not in _versions(generous) or not (space or generous) or len(status) != 3 or not status.isdigit():
         raise Unreadable(f"status line {first!r}")
     code, closes, body = int(status), False, b""
     if code >= 200 and method != b"HEAD" and code not in (204, 304):
@@ -86,7 +97,11 @@ def read_response(data: bytes, method: bytes, *, generous: bool = False) -> tupl
     return Message((version, status, reason), fields, body, closes), data
 
 
-def _head(data: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...], bytes]:
+def _versions(generous: bool) -> tuple[bytes, ...]:
+    return (b"HTTP/1.1", b"HTTP/1.0") if generous else (b"HTTP/1.1",)
+
+
+def _head(data: bytes) -> tuple[bytes, Fields, bytes]:
     head, end, rest = data.partition(b"\r\n\r\n")
     if not end:
         raise Incomplete("a head without its end")
@@ -102,11 +117,11 @@ def _head(data: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...], bytes]:
     return first, tuple(fields), rest
 
 
-def _body(
-    fields: tuple[tuple[bytes, bytes], ...], data: bytes, *, otherwise: bytes, generous: bool
-) -> tuple[bytes, bytes, bool]:
+def _body(fields: Fields, data: bytes, *, otherwise: bytes, generous: bool) -> tuple[bytes, bytes, bool]:
     """The body, what follows it, and whether it ended with the connection; `otherwise` where nothing frames it."""
     codings = [value for name, value in fields if name.lower() == b"transfer-encoding"]
+    if generous:
+        codings = [value.lower() for value in codings]  # Names of codings have no case (RFC 9112 §7).
     lengths = [value for name, value in fields if name.lower() == b"content-length"]
     match codings, lengths:
         case [], []:

@@ -1,0 +1,73 @@
+"""A configuration file: a configuration that may be served, or its problems in words, and no value among them.
+
+Input: the file's bytes.
+
+Oracle: nothing but a ConfigError is ever raised, in bounded time. Each of its problems is one line without control
+characters that begins with a key's path or a place in the file, and none holds a secret: not those that stand in
+the environment and in the secret's file, and not what begins like them in the file itself. What loads is safe: nothing
+listens off loopback, and no credential leaves in clear, unless the file says in so many words that it may.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import proxy.config.yamlfile  # noqa: F401 - imported only when needed, which is too late for whoever instruments it
+from proxy.config import load
+from proxy.config.model import Address, Config, Loaded
+from proxy.errors import ConfigError
+
+SECRET: Final = "hush4secret"
+_PLACE: Final = re.compile(r"config\.yaml: |(?:[\w.-]|\[\d+\]|<a key that is [\w ,()]+>)+: ")
+_AS_KEY: Final = re.compile(rb"hush4secret[\w.-]*['\"]?\s*:|\?\s+['\"]?[\w.-]*hush4secret")
+"""The secret as a key: then it is the file that shows it, and a message may name the key."""
+
+_folder = Path(tempfile.mkdtemp(prefix="fuzz-config-"))
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+(_folder / "secret").write_text(SECRET + "\n")
+
+
+def check(data: bytes) -> None:
+    (_folder / "config.yaml").write_bytes(data)
+    here = os.getcwd()
+    os.chdir(_folder)
+    try:
+        loaded = load("config.yaml", environ={"SECRET": SECRET, "ID": "client"})
+    except ConfigError as error:
+        _judge_problems(data, error)
+    else:
+        _judge(data, loaded)
+    finally:
+        os.chdir(here)
+
+
+def _judge_problems(data: bytes, error: ConfigError) -> None:
+    assert error.problems, "refused without a reason"
+    for problem in error.problems:
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", problem), "not one line"
+        assert _PLACE.match(problem), "it does not say where"
+        assert len(problem) < 2000
+        assert SECRET not in problem or _AS_KEY.search(data), "a secret is in a problem"
+
+
+def _judge(data: bytes, loaded: Loaded) -> None:
+    config: Config = loaded.config
+    assert config.upstreams, "there is nothing to serve"
+    assert SECRET not in repr(config) or _AS_KEY.search(data), "a secret is in a repr"
+    for upstream in config.upstreams.values():
+        assert config.allow_remote_clients or _is_local(upstream.listen), "it listens off loopback"
+        for url in (upstream.url, upstream.auth.token_url):
+            if url.scheme == "http" and not upstream.allow_insecure:
+                assert re.fullmatch(r"localhost|127(?:\.\d{1,3}){3}|::1|(?:.+\.)?localhost\.?", url.host), "in clear"
+        assert upstream.auth.refresh_jitter < upstream.auth.refresh_at
+        assert re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", upstream.auth.header)
+
+
+def _is_local(address: Address) -> bool:
+    return bool(address.unix) or address.host in ("localhost", "::1") or address.host.startswith("127.")

@@ -1,0 +1,72 @@
+"""An egress proxy's answer to CONNECT: a tunnel is open when the proxy says so, in so many bytes, and says no more.
+
+Input: all that the proxy sends before it closes the connection.
+
+Oracle: the tunnel opens exactly where the strict reader finds interim answers and then a head with a 2xx status, and
+nothing behind it. Where it does not, there is an EgressError that names the proxy and holds neither its credentials nor
+a word of what it said. And the network's cuts make no difference, as long as nothing follows the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+
+from proxy.config.model import Proxy, Value
+from proxy.egress import HEAD_LIMIT, EgressError, _Asking
+from tests.conformance.reader import Unreadable, read_response
+from trials.fuzz.cuts import cuts
+from trials.fuzz.wires import Wire, run
+
+SECRET: Final = "aHVzaDpodXNo"
+PROXY: Final = Proxy("http", "proxy.test", 3128, authorization=Value(f"Basic {SECRET}"))
+_WORDS: Final = re.compile(r"the egress proxy (?:http://)?proxy\.test:3128 [a-zA-Z0-9 :'-]+\Z")
+
+_REASON: Final = re.compile(rb"(HTTP/1\.[01] [0-9]{3} )[^\r\n]*")
+"""What a proxy puts there is never shown to anybody, and may be anything."""
+
+
+def check(data: bytes) -> None:
+    outcomes = [run(_ask(pieces)) for pieces in cuts(data)]
+    opens, more = _meant(data)
+    assert (outcomes[0] == "") == (opens and not more), "the tunnel is not as the proxy said"
+    for outcome in outcomes:
+        assert outcome == "" or _WORDS.match(outcome), "the proxy's own words got into an error"
+        assert SECRET not in outcome
+        assert more or (outcome == "") == (outcomes[0] == ""), "the cut decides"
+
+
+async def _ask(pieces: list[bytes]) -> str:
+    """What came of it: an error's words, or nothing for an open tunnel."""
+    asking = _Asking(PROXY, "api.test", 443)
+    wire = Wire(asking)
+    asking.connection_made(wire)
+    for piece in pieces:
+        if wire.reading:
+            wire.deliver(piece)
+    if not asking.answered.done():
+        wire.end()
+        await asyncio.sleep(0)
+    try:
+        assert await asking.answered is wire
+        assert not wire.reading, "what the tunnel's other end says would be lost"
+    except EgressError as error:
+        return str(error)
+    return ""
+
+
+def _meant(data: bytes) -> tuple[bool, bool]:
+    """Whether it is a tunnel, and whether anything follows."""
+    if len(data) > HEAD_LIMIT:
+        return False, True
+    data = _REASON.sub(rb"\1", data)
+    try:
+        while True:
+            # To HEAD, as no answer to CONNECT that opens a tunnel has a body (RFC 9110 §9.3.6).
+            message, data = read_response(data, b"HEAD", generous=True)
+            status = int(message.first[1])
+            if status >= 200 or status == 101:
+                return 200 <= status < 300, bool(data)
+    except Unreadable:
+        return False, False
