@@ -39,6 +39,14 @@ def seconds(_: click.Context, param: click.Parameter, value: str) -> float:
     return float(match[1]) * {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
 
 
+def pairs(_: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """A repeated option's callback: `NAME=VALUE` as a mapping, the last of a name counts."""
+    for value in values:
+        if not value.partition("=")[0] or "=" not in value:
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE.", param=param)
+    return {name: text for name, _, text in (value.partition("=") for value in values)}
+
+
 config_option = click.option(
     "--config",
     metavar="FILE",

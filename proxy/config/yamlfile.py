@@ -6,7 +6,7 @@ sentence with line and column.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import yaml
@@ -39,8 +39,22 @@ _MEANT = (
 """How PyYAML's and libyaml's sentences begin, and what a person has to change."""
 
 
+Tag = Callable[[str, Any], Any]
+"""Gives what `!Name value` stands for, from the tag and the value."""
+
+
 class _Loader(_Base):  # type: ignore[misc] # one of two classes, and typeshed knows only one
     """Plain data only. A key that comes twice is an error, where YAML parsers take the last one."""
+
+    tag: Tag | None = None
+
+    def construct_local(self, suffix: str, node: Any) -> Any:
+        if self.tag is None:
+            return self.construct_undefined(node)
+        if isinstance(node, yaml.ScalarNode):
+            return self.tag(f"!{suffix}", self.construct_scalar(node))
+        deep = self.construct_sequence if isinstance(node, yaml.SequenceNode) else self.construct_mapping
+        return self.tag(f"!{suffix}", deep(node, deep=True))
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         # Here and not in construct_yaml_map alone, and before merge keys (<<) bring in keys that may be overridden.
@@ -64,8 +78,14 @@ class _Loader(_Base):  # type: ignore[misc] # one of two classes, and typeshed k
             raise _problem("this is not what it looks like to YAML: put it in quotes", node.start_mark) from None
 
 
-def parse(content: bytes) -> Any:
-    """The data of a YAML file, None for an empty one. Raises InvalidError with line and column."""
+_Loader.add_multi_constructor("!", _Loader.construct_local)
+
+
+def parse(content: bytes, *, tag: Tag | None = None) -> Any:
+    """The data of a YAML file, None for an empty one. Raises InvalidError with line and column.
+
+    `tag` reads tags of the file's own kind, such as `!Ref`. Without it they are errors.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -74,6 +94,7 @@ def parse(content: bytes) -> Any:
     try:
         _check_depth(text)
         loader = _Loader(text)
+        loader.tag = tag
         try:
             return loader.get_single_data()
         finally:

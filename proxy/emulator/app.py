@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from proxy.emulator import control, effects, oauth
+from proxy.emulator import control, effects, oauth, secrets_manager
 from proxy.emulator.answers import Answer, compact, page
 from proxy.emulator.faults import AnyFault, Delay, Status
 from proxy.emulator.gateways import Gateway
@@ -55,7 +55,7 @@ class App:
             request.headers.get("Authorization"),
             body.data,
         )
-        decision = oauth.decide(asked, state.client, state.settings.scopes)
+        decision = oauth.decide(asked, state.clients)
         fault = state.faults.take("token") if request.method == "POST" else None
 
         def proper() -> Answer:
@@ -63,8 +63,8 @@ class App:
                 return oauth.not_allowed(state.random)
             if decision.error is not None:
                 return oauth.refused(decision.error, state.random)
-            token = state.desk.issue(decision.scope)
-            return oauth.granted(token, state.settings.token_lifetime, state.random)
+            client = state.clients[decision.client_id or ""]
+            return oauth.granted(state.desk.issue(client, decision.scope), client.lifetime, state.random)
 
         def failed(fault: Status) -> Answer:
             # What Cognito's body is on these days is not known; a client must not depend on it.
@@ -92,7 +92,8 @@ class App:
 
         def failed(fault: Status) -> Answer:
             if fault.status == 401 and fault.message is None:
-                return gateway.refused(Verdict.SIGNATURE)
+                route = gateway.route(request.method, path)
+                return gateway.refused(Verdict.SIGNATURE, route.scopes if route else ())
             return gateway.failed(fault.status, fault.message)
 
         def raw(status: int, body: bytes, content_type: str) -> Answer:
@@ -122,12 +123,14 @@ class App:
             return gateway.failed(431)
         if not body.whole:
             return gateway.failed(413)
-        if not gateway.has_route(request.method, path, state.settings.routes):
+        route = gateway.route(request.method, path)
+        if route is None:
             return gateway.unknown_route()
-        verdict = Verdict.MISSING if token is None else gateway.judged(state.desk.verify(token, gateway.scopes))
-        if token is None or verdict is not Verdict.GOOD:
-            return gateway.refused(verdict)
-        if path == "/echo":
+        if route.guarded:
+            verdict = Verdict.MISSING if token is None else gateway.judged(state.desk.verify(token, route), route)
+            if verdict is not Verdict.GOOD:
+                return gateway.refused(verdict, route.scopes)
+        if path == "/echo" and token is not None:
             return gateway.let_in(compact(self._echo(request, path, query, token, body)))
         return gateway.let_in()
 
@@ -178,10 +181,13 @@ class App:
         """Discovery, the emulator's own endpoints, and the page that lists them all."""
         state = self._state
         pool = f"/{state.settings.pool_id}/.well-known/"
-        if path.startswith(control.PREFIX):
+        target = request.headers.get("X-Amz-Target", "") if path == "/" else ""
+        if target or path.startswith(control.PREFIX):
             body = await effects.read_body(request, limit=_SMALL, keep=True)
             if not body.whole:
                 return page(413, {"error": "too_large", "problem": f"more than {_SMALL} bytes"})._replace(close=True)
+            if target:
+                return secrets_manager.answer(target, body.data, state.settings.stack, state.began)
             fields = dict(parse_qsl(query, keep_blank_values=True))
             return await control.handle(state, request.method, path.removeprefix(control.PREFIX), fields, body.data)
         documents: dict[str, Callable[[], bytes]] = {
@@ -217,10 +223,30 @@ class App:
         return {
             "token_url": state.origin + TOKEN_PATH,
             "client_id": state.client.id,
-            "scopes": list(state.settings.scopes),
-            "token_lifetime": state.settings.token_lifetime,
+            "scopes": list(state.client.scopes),
+            "token_lifetime": state.client.lifetime,
+            **self._of_template(),
             "issuer": state.issuer,
             "jwks_uri": f"{state.origin}/{state.settings.pool_id}/.well-known/jwks.json",
             "gateways": {kind: f"{state.origin}/{kind}/" for kind in state.gateways},
             "control": [control.PREFIX + name for name in control.NAMES],
+        }
+
+    def _of_template(self) -> dict[str, Any]:
+        """What the index has besides where a template was read."""
+        state = self._state
+        if state.settings.apis is None:
+            return {}
+        return {
+            "domain": state.settings.stack.domain,
+            "clients": {
+                one.id: {"scopes": one.scopes, "token_lifetime": one.lifetime} for one in state.clients.values()
+            },
+            "routes": {
+                kind: [
+                    {"route": f"{one.method} {one.path}", "scopes": one.scopes, "guarded": one.guarded}
+                    for one in routes
+                ]
+                for kind, routes in state.settings.apis.items()
+            },
         }

@@ -13,6 +13,11 @@ _ALPHABET: Final = string.digits + string.ascii_lowercase
 _SECRET_LENGTH: Final = 51
 
 
+def new_secret(random: Random) -> str:
+    """A secret as Cognito makes them up."""
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in random(_SECRET_LENGTH))
+
+
 class Secret(NamedTuple):
     id: str
     """`<client-id>--<epoch>`, as ListUserPoolClientSecrets shows it."""
@@ -29,8 +34,23 @@ class LimitExceeded(Exception):
 class AppClient:
     """Who may ask for tokens. `secrets` holds the live ones, the oldest first."""
 
-    def __init__(self, client_id: str, secrets: tuple[str, ...], *, now: float) -> None:
+    def __init__(
+        self,
+        client_id: str,
+        secrets: tuple[str, ...],
+        *,
+        now: float,
+        scopes: tuple[str, ...] = (),
+        lifetime: int = 3600,
+        may_ask: bool = True,
+    ) -> None:
         self.id = client_id
+        self.scopes = scopes
+        """What it may ask for, and gets when it asks for nothing."""
+        self.lifetime = lifetime
+        """Seconds that its tokens live."""
+        self.may_ask = may_ask
+        """Whether client_credentials is among its flows."""
         self.secrets: list[Secret] = []
         for value in secrets:
             self._append(value, now)
@@ -48,7 +68,7 @@ class AppClient:
             self.secrets = self.secrets[-1:]
         if len(self.secrets) >= MAX_SECRETS:
             raise LimitExceeded(f"an app client has at most {MAX_SECRETS} live secrets; revoke one first")
-        secret = self._append("".join(_ALPHABET[byte % len(_ALPHABET)] for byte in random(_SECRET_LENGTH)), now)
+        secret = self._append(new_secret(random), now)
         if revoke_old:
             self.secrets = [secret]
         return secret

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from proxy.emulator import outputs
 from proxy.emulator.answers import Answer, page
-from proxy.emulator.client import LimitExceeded
+from proxy.emulator.client import AppClient, LimitExceeded
 from proxy.emulator.faults import PlanError, parse
 from proxy.emulator.keys import make_pair
 from proxy.emulator.state import State
@@ -45,9 +46,10 @@ def _problem(status: int, error: str, problem: str, fields: tuple[tuple[str, str
     return page(status, {"error": error, "problem": problem}, fields=fields)
 
 
-def _flag(query: Mapping[str, str], name: str) -> bool:
-    if unknown := set(query) - {name}:
-        raise _BadRequest(f"unknown parameter {', '.join(sorted(unknown))}; this endpoint takes {name}=true")
+def _flag(query: Mapping[str, str], name: str, *others: str) -> bool:
+    if unknown := set(query) - {name, *others}:
+        takes = " and ".join([f"{name}=true", *others])
+        raise _BadRequest(f"unknown parameter {', '.join(sorted(unknown))}; this endpoint takes {takes}")
     value = query.get(name, "false").lower()
     if value not in _FLAGS:
         raise _BadRequest(f"{name}: expected true or false")
@@ -89,26 +91,40 @@ async def rotate_keys(state: State, *, keep_old: bool) -> dict[str, Any]:
     return {"kids": state.keys.kids, "signing_kid": pair.access_tokens.kid}
 
 
+def _client(state: State, query: Mapping[str, str]) -> AppClient:
+    """The app client that `client_id` names, else the first."""
+    name = query.get("client_id", state.client.id)
+    if name not in state.clients:
+        raise _BadRequest(f"client_id: there is {', '.join(state.clients)}")
+    return state.clients[name]
+
+
 async def _rotate_secret(state: State, query: Mapping[str, str], body: bytes) -> Answer:
-    secret = state.client.add(state.random, now=state.now(), revoke_old=_flag(query, "revoke_old"))
+    revoke_old, client = _flag(query, "revoke_old", "client_id"), _client(state, query)
+    secret = client.add(state.random, now=state.now(), revoke_old=revoke_old)
     return page(
         200,
         {
-            "client_id": state.client.id,
+            "client_id": client.id,
             "client_secret_id": secret.id,
             "client_secret": secret.value,
-            "live": [live.id for live in state.client.secrets],
+            "live": [live.id for live in client.secrets],
         },
     )
 
 
 async def _revoke_secret(state: State, query: Mapping[str, str], body: bytes) -> Answer:
-    revoked = state.client.revoke_oldest()
-    return page(200, {"revoked": revoked.id, "live": [live.id for live in state.client.secrets]})
+    client = _client(state, query)
+    revoked = client.revoke_oldest()
+    return page(200, {"revoked": revoked.id, "live": [live.id for live in client.secrets]})
 
 
 async def _revoke_tokens(state: State, query: Mapping[str, str], body: bytes) -> Answer:
     return page(200, {"revoked": state.desk.revoke_all()})
+
+
+async def _show_stack(state: State, query: Mapping[str, str], body: bytes) -> Answer:
+    return page(200, outputs.stacks(state.settings, state.places))
 
 
 _Action = Callable[[State, Mapping[str, str], bytes], Awaitable[Answer]]
@@ -120,6 +136,7 @@ _ACTIONS: Final[dict[str, dict[str, _Action]]] = {
     "rotate-secret": {"POST": _rotate_secret},
     "revoke-secret": {"POST": _revoke_secret},
     "revoke-tokens": {"POST": _revoke_tokens},
+    "stack": {"GET": _show_stack},
 }
 
 NAMES: Final = tuple(_ACTIONS)

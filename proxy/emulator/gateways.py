@@ -8,18 +8,16 @@ docs/emulator.md says which of these texts nobody has confirmed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Final
 
 from proxy.emulator.answers import Answer, Fields, Random, compact, gateway_id, request_id
+from proxy.emulator.routes import Pick, Route, by_resource, by_route, by_rule
+from proxy.emulator.settings import Kind
 from proxy.emulator.tokens import Verdict
 
-Kind = Literal["rest", "http", "alb"]
-
 HELLO: Final = b'{"message": "Hello World!"}'
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""What the routes of the REST and HTTP APIs answer to."""
-
 MAX_BODY: Final = 10 * 1024 * 1024
 MAX_HEAD: Final = 10_240
 """Bytes of the request line and all header values, at API Gateway."""
@@ -32,10 +30,15 @@ class Gateway(ABC):
 
     kind: Kind
     max_body: int | None = MAX_BODY
+    pick: Pick
 
-    def __init__(self, scopes: tuple[str, ...], random: Random) -> None:
-        self.scopes = scopes
+    def __init__(self, routes: tuple[Route, ...], random: Random) -> None:
+        self.routes = routes
         self._random = random
+
+    def route(self, method: str, path: str) -> Route | None:
+        """The route that a request is for; None where there is none."""
+        return type(self).pick(self.routes, method, path)
 
     def token(self, value: str | None) -> str | None:
         """The token in the value of the authorization header, with or without `Bearer`; None where there is none."""
@@ -44,12 +47,9 @@ class Gateway(ABC):
         scheme, space, rest = value.partition(" ")
         return rest.strip() if space and scheme.lower() == "bearer" else value
 
-    def judged(self, verdict: Verdict) -> Verdict:
+    def judged(self, verdict: Verdict, route: Route) -> Verdict:
         """The last word about a token that was looked at."""
         return verdict
-
-    def has_route(self, method: str, path: str, routes: tuple[str, ...]) -> bool:
-        return method in METHODS and ("*" in routes or path in routes)
 
     def head_too_large(self, line: int, values: int) -> bool:
         """Whether a request line and header values of so many bytes are refused."""
@@ -63,8 +63,8 @@ class Gateway(ABC):
         """The header fields that name the request."""
 
     @abstractmethod
-    def refused(self, verdict: Verdict) -> Answer:
-        """No, because of the token."""
+    def refused(self, verdict: Verdict, scopes: tuple[str, ...] = ()) -> Answer:
+        """No, because of the token; `scopes` are those of the route."""
 
     @abstractmethod
     def unknown_route(self) -> Answer:
@@ -79,6 +79,7 @@ class RestApi(Gateway):
     """A REST API whose methods have a COGNITO_USER_POOLS authorizer with scopes."""
 
     kind = "rest"
+    pick = staticmethod(by_resource)
 
     _USUAL: Final = {
         401: ("UnauthorizedException", "Unauthorized"),
@@ -99,11 +100,11 @@ class RestApi(Gateway):
     def ids(self) -> Fields:
         return (("x-amzn-RequestId", request_id(self._random)), ("x-amz-apigw-id", gateway_id(self._random)))
 
-    def judged(self, verdict: Verdict) -> Verdict:
+    def judged(self, verdict: Verdict, route: Route) -> Verdict:
         # Without scopes on the method the authorizer takes any token for an ID token, and an access token is none.
-        return Verdict.SCOPE if verdict is Verdict.GOOD and not self.scopes else verdict
+        return Verdict.SCOPE if verdict is Verdict.GOOD and not route.scopes else verdict
 
-    def refused(self, verdict: Verdict) -> Answer:
+    def refused(self, verdict: Verdict, scopes: tuple[str, ...] = ()) -> Answer:
         message = "The incoming token has expired" if verdict is Verdict.EXPIRED else "Unauthorized"
         return self.failed(401, message, outcome=verdict.value)
 
@@ -129,6 +130,7 @@ class HttpApi(Gateway):
     """An HTTP API whose routes have a JWT authorizer with scopes."""
 
     kind = "http"
+    pick = staticmethod(by_route)
 
     _DESCRIPTIONS: Final = {
         Verdict.MALFORMED: "token contains an invalid number of segments",
@@ -143,14 +145,13 @@ class HttpApi(Gateway):
     def ids(self) -> Fields:
         return (("apigw-requestid", gateway_id(self._random)),)
 
-    def refused(self, verdict: Verdict) -> Answer:
+    def refused(self, verdict: Verdict, scopes: tuple[str, ...] = ()) -> Answer:
         if verdict is Verdict.SCOPE:
             return self.failed(403, outcome=verdict.value)
         challenge = "Bearer"
         if verdict is not Verdict.MISSING:
             description = self._DESCRIPTIONS.get(verdict, self._OTHERWISE)
-            scope = " ".join(self.scopes)
-            challenge = f'Bearer scope="{scope}" error="invalid_token" error_description="{description}"'
+            challenge = f'Bearer scope="{" ".join(scopes)}" error="invalid_token" error_description="{description}"'
         return self._error(401, "Unauthorized", verdict.value, (("www-authenticate", challenge),))
 
     def unknown_route(self) -> Answer:
@@ -168,6 +169,7 @@ class LoadBalancer(Gateway):
     """An ALB listener whose rule has the action jwt-validation, with the scope as an additional claim."""
 
     kind = "alb"
+    pick = staticmethod(by_rule)
     max_body = None
 
     _TITLES: Final = {401: "Authorization Required", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
@@ -177,16 +179,13 @@ class LoadBalancer(Gateway):
         scheme, _, rest = (value or "").partition(" ")
         return rest.strip() or None if scheme.lower() == "bearer" else None
 
-    def has_route(self, method: str, path: str, routes: tuple[str, ...]) -> bool:
-        return True
-
     def head_too_large(self, line: int, values: int) -> bool:
         return line > ALB_MAX_LINE or line + values > ALB_MAX_HEAD
 
     def ids(self) -> Fields:
         return ()
 
-    def refused(self, verdict: Verdict) -> Answer:
+    def refused(self, verdict: Verdict, scopes: tuple[str, ...] = ()) -> Answer:
         return self.failed(401, outcome=verdict.value)
 
     def unknown_route(self) -> Answer:
@@ -217,6 +216,7 @@ def _phrase(status: int) -> str:
         return "Error"
 
 
-def make_all(scopes: tuple[str, ...], random: Random) -> dict[str, Gateway]:
-    """The three, by the first segment of their paths."""
-    return {gateway.kind: gateway(scopes, random) for gateway in (RestApi, HttpApi, LoadBalancer)}
+def make_all(apis: Mapping[Kind, tuple[Route, ...]], random: Random) -> dict[str, Gateway]:
+    """Those that have routes, by the first segment of their paths."""
+    known = (RestApi, HttpApi, LoadBalancer)
+    return {gateway.kind: gateway(apis[gateway.kind], random) for gateway in known if gateway.kind in apis}

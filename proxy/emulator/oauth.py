@@ -55,7 +55,7 @@ class Decision(NamedTuple):
     """The client's id where the request named it rightly. Never what it sent instead: that may be a secret."""
 
 
-def decide(asked: Asked, client: AppClient, allowed: tuple[str, ...]) -> Decision:
+def decide(asked: Asked, clients: Mapping[str, AppClient]) -> Decision:
     """The endpoint's verdict, with errors in the order in which they are found."""
     # A wrong content type is answered as a wrong method is (seen in amazon-cognito-auth-js#52).
     if asked.method != "POST" or asked.content_type.partition(";")[0].strip().lower() != _FORM:
@@ -67,7 +67,8 @@ def decide(asked: Asked, client: AppClient, allowed: tuple[str, ...]) -> Decisio
     scope = " ".join(form.get("scope", "").split())
     pairs = _basic(asked.authorization) if asked.authorization is not None else _posted(form)
     method: Method = "basic" if asked.authorization is not None else "post" if "client_id" in form else "none"
-    named = client.id if any(pair[0] == client.id for pair in pairs) else None
+    client = next((clients[client_id] for client_id, _ in pairs if client_id in clients), None)
+    named = client.id if client else None
 
     def refused(error: OAuthError) -> Decision:
         return Decision(400, error, scope, method, named)
@@ -79,18 +80,22 @@ def decide(asked: Asked, client: AppClient, allowed: tuple[str, ...]) -> Decisio
         return refused("unsupported_grant_type")
     if error := _authenticate(asked.authorization is not None, pairs, form, client):
         return refused(error)
-    if grant in _OTHER_GRANTS:
+    if client is None:
+        return refused("invalid_client")
+    if grant in _OTHER_GRANTS or not client.may_ask:
         return refused("unauthorized_client")
-    wanted = scope.split() or list(allowed)
-    if not set(wanted) <= set(allowed):
+    wanted = scope.split() or list(client.scopes)
+    if not set(wanted) <= set(client.scopes):
         return refused("invalid_scope")
     return Decision(200, None, " ".join(dict.fromkeys(wanted)), method, client.id)
 
 
-def _authenticate(basic: bool, pairs: list[Pair], form: Mapping[str, str], client: AppClient) -> OAuthError | None:
+def _authenticate(
+    basic: bool, pairs: list[Pair], form: Mapping[str, str], client: AppClient | None
+) -> OAuthError | None:
     if basic and "client_id" in form and all(form["client_id"] != client_id for client_id, _ in pairs):
         return "invalid_request"  # two clients in one request
-    if not any(client.accepts(*pair) for pair in pairs):
+    if client is None or not any(client.accepts(*pair) for pair in pairs):
         return "invalid_client"
     if basic and "client_secret" in form and not client.accepts(client.id, form["client_secret"]):
         return "invalid_client"

@@ -162,7 +162,8 @@ class Emulator:
 
     def issue(self, scope: str | None = None) -> str:
         """A token without a call of the token endpoint; all scopes where none is given."""
-        return self._running.desk.issue(" ".join(self.settings.scopes) if scope is None else scope)
+        client = self._running.client
+        return self._running.desk.issue(client, " ".join(client.scopes) if scope is None else scope)
 
     def calls(self) -> dict[str, Any]:
         """As `GET /_emulator/calls`."""

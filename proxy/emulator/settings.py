@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
+from proxy.emulator.routes import Route
 from proxy.errors import ConfigError
 
 DEFAULT_POOL_ID: Final = "eu-central-1_Emulator1"
@@ -28,9 +30,40 @@ _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+Kind = Literal["rest", "http", "alb"]
+"""The gateways, by the first segment of their paths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """One app client of the pool."""
+
+    id: str
+    secrets: tuple[str, ...] = field(repr=False)
+    scopes: tuple[str, ...]
+    token_lifetime: int = 3600
+    may_ask: bool = True
+    """Whether client_credentials is among its flows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What a CloudFormation stack tells of itself beyond what it serves."""
+
+    name: str = "emulator"
+    domain: str | None = None
+    """The host of the token endpoint at AWS."""
+    outputs: tuple[tuple[str, str, str], ...] = ()
+    """Name, description and value of each."""
+    addresses: tuple[tuple[str, str], ...] = ()
+    """URLs at AWS, and the name of what stands for each here: `domain`, `issuer` or a `Kind`."""
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """What is in Secrets Manager: id and content of each."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One user pool with one app client. A value that cannot be used is a `ConfigError` that names them all."""
+    """One user pool with its app clients. A value that cannot be used is a `ConfigError` that names them all."""
 
     pool_id: str = DEFAULT_POOL_ID
     """`region_XXXXXXXXX`, as Cognito writes it."""
@@ -49,6 +82,11 @@ class Settings:
     and a REST API then takes every token for an ID token and refuses it, as the real one does."""
     routes: tuple[str, ...] = ("*",)
     """Paths that the REST and HTTP APIs have, for every method; `*` is every path. An ALB has no routes."""
+    more_clients: tuple[Client, ...] = ()
+    """App clients besides the one that the fields above describe."""
+    apis: Mapping[Kind, tuple[Route, ...]] | None = None
+    """The gateways that there are, with their routes. None: all three, as `required_scopes` and `routes` say."""
+    stack: Stack = Stack()
     header: str = "Authorization"
     """The header in which the gateways look for the token."""
 
@@ -59,6 +97,26 @@ class Settings:
     @property
     def region(self) -> str:
         return self.pool_id.partition("_")[0]
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """Every app client, the first one first."""
+        first = Client(
+            id=self.client_id,
+            secrets=self.client_secrets,
+            scopes=self.scopes,
+            token_lifetime=self.token_lifetime,
+        )
+        return (first, *self.more_clients)
+
+    @property
+    def served(self) -> Mapping[Kind, tuple[Route, ...]]:
+        """The gateways that there are, with their routes."""
+        if self.apis is not None:
+            return self.apis
+        route = Route(scopes=self.needed, audience=(self.client_id,))
+        paths = tuple(route._replace(path=path) for path in self.routes)
+        return {"rest": paths, "http": paths, "alb": (route,)}
 
     @property
     def needed(self) -> tuple[str, ...]:

@@ -22,20 +22,29 @@ class State:
         self.settings = settings
         self.origin = origin
         self.issuer = settings.issuer_at(origin)
+        self.places: dict[str, str] = {"domain": origin, "issuer": self.issuer}
+        """What stands for an address at AWS."""
+        for kind in settings.served:
+            self.places[kind] = f"{origin}/{kind}"
         self.make_key = make_key
         self.clock = clock
         self.random = random
+        self.began = self.now()
         self.keys = KeyRing(pair)
-        self.client = AppClient(settings.client_id, settings.client_secrets, now=self.now())
-        self.desk = TokenDesk(
-            keys=self.keys,
-            client_id=settings.client_id,
-            issuer=self.issuer,
-            lifetime=settings.token_lifetime,
-            clock=clock,
-            random=random,
-        )
-        self.gateways = make_all(settings.needed, random)
+        self.clients = {
+            one.id: AppClient(
+                *(one.id, one.secrets),
+                now=self.now(),
+                scopes=one.scopes,
+                lifetime=one.token_lifetime,
+                may_ask=one.may_ask,
+            )
+            for one in settings.clients
+        }
+        self.client = self.clients[settings.client_id]
+        """The first of them."""
+        self.desk = TokenDesk(keys=self.keys, issuer=self.issuer, clock=clock, random=random)
+        self.gateways = make_all(settings.served, random)
         self.faults = Queue()
         self.calls = Calls()
 

@@ -15,7 +15,9 @@ from jwt.utils import base64url_encode
 
 from proxy.clock import Clock
 from proxy.emulator.answers import Random, compact, request_id
+from proxy.emulator.client import AppClient
 from proxy.emulator.keys import KeyRing
+from proxy.emulator.routes import Route
 
 Claims = Mapping[str, Any]
 
@@ -55,12 +57,20 @@ def token_id(token: str) -> str:
     return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def judge(claims: Claims, *, now: float, issuer: str, audience: str, scopes: tuple[str, ...], revoked: bool) -> Verdict:
+def judge(
+    claims: Claims,
+    *,
+    now: float,
+    issuer: str,
+    audience: tuple[str, ...] | None,
+    scopes: tuple[str, ...],
+    revoked: bool,
+) -> Verdict:
     """What the claims of a token with a good signature are worth at `now` (Unix time).
 
-    Any one of `scopes` is enough, and none is needed where `scopes` is empty. `client_id` stands in for
-    `aud`, which Cognito's access tokens do not have (API Gateway guide, "Control access to HTTP APIs with
-    JWT authorizers").
+    Any one of `scopes` is enough, and none is needed where `scopes` is empty. `audience` None takes every client's.
+    `client_id` stands in for `aud`, which Cognito's access tokens do not have (API Gateway guide, "Control access to
+    HTTP APIs with JWT authorizers").
     """
     if claims.get("iss") != issuer:
         return Verdict.ISSUER
@@ -72,7 +82,7 @@ def judge(claims: Claims, *, now: float, issuer: str, audience: str, scopes: tup
     if revoked:
         return Verdict.REVOKED
     meant_for = claims.get("aud", claims.get("client_id"))
-    if meant_for != audience and not (isinstance(meant_for, list) and audience in meant_for):
+    if audience is not None and not set(audience) & set(meant_for if isinstance(meant_for, list) else [meant_for]):
         return Verdict.AUDIENCE
     if scopes and not set(scopes) & set(str(claims.get("scope", "")).split(" ")):
         return Verdict.SCOPE
@@ -82,13 +92,9 @@ def judge(claims: Claims, *, now: float, issuer: str, audience: str, scopes: tup
 class TokenDesk:
     """Issues tokens and verifies them. Everything it remembers is bounded."""
 
-    def __init__(
-        self, *, keys: KeyRing, client_id: str, issuer: str, lifetime: int, clock: Clock, random: Random
-    ) -> None:
+    def __init__(self, *, keys: KeyRing, issuer: str, clock: Clock, random: Random) -> None:
         self._keys = keys
-        self._client_id = client_id
         self._issuer = issuer
-        self._lifetime = lifetime
         self._clock = clock
         self._random = random
         self._issued: dict[str, int] = {}
@@ -97,31 +103,31 @@ class TokenDesk:
         self._verified: dict[bytes, Claims] = {}
         """Claims by the SHA-256 of a token whose signature was found good: load tests send the same one again."""
 
-    def issue(self, scope: str) -> str:
+    def issue(self, client: AppClient, scope: str) -> str:
         """A signed access token (Developer guide, "Understanding the access token"): no aud, no username, no typ."""
         now = int(self._clock.read().wall)
         self._sweep(now)
         key = self._keys.current.access_tokens
         claims = {
-            "sub": self._client_id,
+            "sub": client.id,
             "token_use": "access",
             "scope": scope,
             "auth_time": now,
             "iss": self._issuer,
-            "exp": now + self._lifetime,
+            "exp": now + client.lifetime,
             "iat": now,
             "version": 2,
             "jti": request_id(self._random),
-            "client_id": self._client_id,
+            "client_id": client.id,
         }
-        self._issued[str(claims["jti"])] = now + self._lifetime
+        self._issued[str(claims["jti"])] = now + client.lifetime
         # Put together here, because PyJWT sorts the header: Cognito's begins with kid, as its readers see at a glance.
         parts = b".".join(base64url_encode(compact(part)) for part in ({"kid": key.kid, "alg": "RS256"}, claims))
         signature = key.private.sign(parts, padding.PKCS1v15(), hashes.SHA256())
         return b".".join((parts, base64url_encode(signature))).decode()
 
-    def verify(self, token: str, scopes: tuple[str, ...]) -> Verdict:
-        """All the checks, in the order signature, claims, scope."""
+    def verify(self, token: str, route: Route) -> Verdict:
+        """All the checks that are made before a route, in the order signature, claims, scope."""
         claims = self._signed_claims(token)
         if isinstance(claims, Verdict):
             return claims
@@ -129,8 +135,8 @@ class TokenDesk:
             claims,
             now=self._clock.read().wall,
             issuer=self._issuer,
-            audience=self._client_id,
-            scopes=scopes,
+            audience=route.audience,
+            scopes=route.scopes,
             revoked=claims.get("jti") not in self._issued,
         )
 

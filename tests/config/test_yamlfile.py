@@ -134,3 +134,17 @@ def test_without_libyaml_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     finally:
         monkeypatch.undo()
         importlib.reload(yamlfile)
+
+
+def test_tags_of_a_files_own_kind_are_read_where_somebody_knows_them() -> None:
+    text = b"a: !One x\nb: !Two [1, !One y]\nc: !Three {k: !One z}\nd: !One 12\ne: plain"
+    assert parse(text, tag=lambda tag, value: {tag: value}) == {
+        "a": {"!One": "x"},
+        "b": {"!Two": [1, {"!One": "y"}]},
+        "c": {"!Three": {"k": {"!One": "z"}}},
+        "d": {"!One": "12"},
+        "e": "plain",
+    }
+    for twice in (b"a: !One {k: 1, k: 2}", b"a: !!python/name:os.system b"):
+        with pytest.raises(InvalidError):
+            parse(twice, tag=lambda tag, value: value)

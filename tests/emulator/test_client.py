@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import jwt
 import pytest
 
 from proxy.emulator.client import AppClient, LimitExceeded
-from tests.emulator.tools import Caller, Opened
+from proxy.emulator.settings import Client
+from tests.emulator.tools import Caller, Opened, Reply, basic
 
 
 async def test_a_second_secret_lives_beside_the_first_until_that_is_revoked(caller: Caller) -> None:
@@ -57,3 +59,32 @@ def test_a_client_with_two_secrets_gets_no_third_and_keeps_its_last() -> None:
     assert not client.accepts("c", "first")
     assert not client.accepts("ç", "second")
     assert "second" not in repr(client.secrets)
+
+
+async def test_each_client_has_its_own_secrets_scopes_and_lifetime(opened: Opened) -> None:
+    other = Client(id="other", secrets=("another",), scopes=("mydomain.com/REPORTS",), token_lifetime=60)
+    website = Client(id="website", secrets=("third",), scopes=("openid",), may_ask=False)
+    async with opened(more_clients=(other, website)) as caller:
+
+        async def ask(client_id: str, secret: str, **more: str) -> Reply:
+            form = {"grant_type": "client_credentials", **more}
+            reply: Reply = await caller.ask("POST", "/oauth2/token", headers=basic(client_id, secret), data=form)
+            return reply
+
+        reply = await ask("other", "another")
+        claims = jwt.decode(reply.json["access_token"], options={"verify_signature": False})
+        assert (claims["client_id"], claims["sub"], claims["scope"]) == ("other", "other", "mydomain.com/REPORTS")
+        assert (reply.json["expires_in"], claims["exp"] - claims["iat"]) == (60, 60)
+        assert (await ask("other", caller.settings.client_secrets[0])).json == {"error": "invalid_client"}
+        assert (await ask("other", "another", scope=caller.settings.scopes[0])).json == {"error": "invalid_scope"}
+        assert (await ask("website", "third")).json == {"error": "unauthorized_client"}
+        assert (await ask("website", "wrong")).json == {"error": "invalid_client"}
+        assert [call["client_id"] for call in (await caller.calls())["calls"]] == ["other"] * 3 + ["website"] * 2
+
+        rotated = await caller.ask("POST", "/_emulator/rotate-secret?client_id=other&revoke_old=true")
+        assert rotated.json["client_id"] == "other"
+        assert (await ask("other", "another")).status == 400
+        assert (await ask("other", rotated.json["client_secret"])).status == 200
+        assert (await caller.token_call()).status == 200
+        revoked = await caller.ask("POST", "/_emulator/revoke-secret?client_id=website")
+        assert revoked.json["error"] == "limit_exceeded"

@@ -68,6 +68,8 @@ async def test_a_test_in_the_same_process_can_do_the_same(caller: Caller) -> Non
         ("POST", "/_emulator/rotate-keys?keep=true", 400, None),
         ("POST", "/_emulator/rotate-keys?keep_old=perhaps", 400, None),
         ("POST", "/_emulator/rotate-secret?keep_old=true", 400, None),
+        ("POST", "/_emulator/rotate-secret?client_id=nobody", 400, None),
+        ("POST", "/_emulator/stack", 405, "GET"),
     ],
 )
 async def test_a_mistake_gets_an_explanation(

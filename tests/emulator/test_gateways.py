@@ -11,6 +11,8 @@ import pytest
 
 from proxy.emulator.gateways import LoadBalancer, RestApi
 from proxy.emulator.keys import SigningKey, generate
+from proxy.emulator.routes import Route
+from proxy.emulator.settings import Kind
 from proxy.emulator.tokens import Verdict
 from tests.emulator.tools import OTHER_SCOPE, SCOPE, START, Caller, Opened, bearer
 
@@ -193,3 +195,48 @@ def test_a_status_without_a_text_of_its_own_still_has_one(status: int) -> None:
 def test_a_signing_key_does_not_show_itself() -> None:
     key = generate()
     assert repr(key) == f"<signing key {key.kid}>"
+
+
+ROUTES = (
+    Route("GET", "/open", guarded=False),
+    Route("GET", "/orders/{id}", ("mydomain.com/ORDERS",)),
+    Route("POST", "/orders/{id}", (SCOPE,), audience=("somebody-else",)),
+    Route("PUT", "/orders/{id}", (SCOPE,)),
+)
+
+
+@pytest.mark.parametrize("kind", ["rest", "http"])
+async def test_each_route_has_scopes_and_clients_of_its_own(opened: Opened, kind: Kind) -> None:
+    async with opened(apis={kind: ROUTES}) as caller:
+        token = bearer(caller.emulator.issue())
+
+        async def outcome(method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+            reply = await caller.ask(method, f"/{kind}{path}", headers=headers)
+            return reply.status, (await caller.calls())["calls"][-1]["outcome"]
+
+        assert await outcome("GET", "/open", {}) == (200, "allowed")
+        assert await outcome("PUT", "/orders/7", token) == (200, "allowed")
+        assert await outcome("PUT", "/orders/7", {}) == (401, "no_token")
+        assert await outcome("GET", "/orders/7", token) == (401 if kind == "rest" else 403, "scope_missing")
+        assert await outcome("POST", "/orders/7", token) == (401, "wrong_audience")
+        assert await outcome("DELETE", "/orders/7", token) == (403 if kind == "rest" else 404, "unknown_route")
+        if kind == "http":
+            refused = await caller.ask("GET", "/http/orders/7", headers=bearer("abc"))
+            assert 'Bearer scope="mydomain.com/ORDERS" error' in refused.lower["www-authenticate"]
+            await caller.order(http=[{"fault": "status", "status": 401}])
+            refused = await caller.ask("GET", "/http/orders/7", headers=token)
+            assert 'Bearer scope="mydomain.com/ORDERS" error' in refused.lower["www-authenticate"]
+
+
+async def test_a_gateway_that_is_not_there_is_a_path_like_any_other(opened: Opened) -> None:
+    async with opened(apis={"http": ROUTES}) as caller:
+        assert (await caller.get("/rest/open")).json["error"] == "not_found"
+        index = (await caller.get("/")).json
+        assert index["gateways"] == {"http": f"{caller.emulator.base_url}/http/"}
+        assert index["routes"]["http"][0] == {"route": "GET /open", "scopes": [], "guarded": False}
+        assert index["clients"] == {caller.settings.client_id: {"scopes": [SCOPE], "token_lifetime": 3600}}
+
+
+async def test_an_echo_on_an_open_route_needs_no_token(opened: Opened) -> None:
+    async with opened(apis={"rest": (Route("GET", "/echo", guarded=False),)}) as caller:
+        assert (await caller.get("/rest/echo")).json == {"message": "Hello World!"}

@@ -33,7 +33,7 @@ async def test_a_token_expires_by_the_clock_even_after_it_was_verified(
 )
 def test_an_audience_counts_before_the_client_id(aud: Any, verdict: Verdict) -> None:
     claims = {"iss": "i", "exp": 10, "aud": aud, "client_id": "me"}
-    assert judge(claims, now=1, issuer="i", audience="me", scopes=(), revoked=False) is verdict
+    assert judge(claims, now=1, issuer="i", audience=("me",), scopes=(), revoked=False) is verdict
 
 
 async def test_what_is_remembered_of_tokens_is_bounded_and_none_is_lost(
