@@ -24,6 +24,7 @@ BOTTOM: Final = {
     "clock",
     "descriptors",
     "errors",
+    "hardening",
     "log",
     "outflow",
     "socketfile",
@@ -263,6 +264,39 @@ def test_tasks_are_made_in_one_place() -> None:
         if module != "proxy.tasks" and called.rpartition(".")[2] in makers
     ]
     assert made == []
+
+
+OTHER_PROGRAMS: Final = re.compile(
+    r"(os|posix)\.(system|popen|fork\w*|exec\w*|spawn\w*|posix_spawn\w*)"
+    r"|(.*\.)?(create_subprocess_\w+|subprocess_(exec|shell)|ProcessPoolExecutor)"
+)
+
+
+def test_the_program_starts_no_other() -> None:
+    """A child would inherit the environment, and be one more process whose memory is to be kept from its neighbours."""
+    modules = {"subprocess", "multiprocessing", "pty"}
+    starters = []
+    for module, tree in _modules().items():
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            starters += [f"{module} imports {name}" for name in names if name.partition(".")[0] in modules]
+        starters += [f"{module}:{call.lineno}" for call, called in _calls(tree) if OTHER_PROGRAMS.fullmatch(called)]
+    assert starters == []
+
+
+def test_the_rule_against_other_programs() -> None:
+    for call in (
+        "os.system",
+        "os.execvp",
+        "os.fork",
+        "os.posix_spawn",
+        "asyncio.create_subprocess_exec",
+        "ProcessPoolExecutor",
+    ):
+        assert OTHER_PROGRAMS.fullmatch(call)
+    for call in ("os.environ.pop", "self.execute", "os.path.join", "executor.submit"):
+        assert not OTHER_PROGRAMS.fullmatch(call)
 
 
 def test_no_test_sleeps() -> None:

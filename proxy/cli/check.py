@@ -7,6 +7,7 @@ import os
 import click
 
 from proxy import config as configuration
+from proxy import hardening
 from proxy.cli.command import Command, config_option
 from proxy.cli.finding import config_path
 from proxy.config.model import Egress, Upstream
@@ -29,6 +30,7 @@ def command(config: str | None) -> None:
     Starts nothing and calls nobody. For each upstream it prints where callers reach it, where requests go and where
     the credentials come from, never the credentials.
     """
+    hardening.keep_to_itself(os.environ)
     loaded = configuration.load(config_path(config), environ=os.environ)
     for name, upstream in loaded.config.upstreams.items():
         click.echo(describe(name, upstream))

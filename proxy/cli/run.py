@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 from click.core import ParameterSource
 
 from proxy import config as configuration
-from proxy import log
+from proxy import hardening, log
 from proxy.cli.command import Command, config_option
 from proxy.cli.finding import config_path
 from proxy.cli.loop import Signals, run_async
@@ -66,6 +66,9 @@ def command(
 
     SIGTERM or SIGINT drains: /readyz fails at once, requests under way get `shutdown.grace` to finish. A second one
     cuts them. SIGHUP reads the configuration again, which also happens by itself when the file or a secret changes.
+
+    On Linux there are no core dumps of it, and no other process of its user can read its memory or trace it. For a
+    debugger or a profiler start it with COGNITO_SIDECAR_DUMPABLE=1.
     """
     flags = {
         "--upstream": upstream,
@@ -76,33 +79,49 @@ def command(
         "--admin": admin,
     }
     given = [flag for flag, value in flags.items() if value is not None]
+    failures = hardening.keep_to_itself(os.environ)
+    environ = dict(os.environ)
     if not given:
         path = config_path(config)
-        run_async(serve(lambda: configuration.load(path, environ=os.environ)))
+        run_async(serve(lambda: configuration.load(path, environ=environ), failures))
         return
     # A file that only the environment names is what an image brings along: options typed by hand go before it.
     if ctx.get_parameter_source("config") is ParameterSource.COMMANDLINE:
         raise click.UsageError(f"--config cannot be combined with {', '.join(given)}: the file says all of it.", ctx)
     run_async(
         serve(
-            lambda: configuration.from_flags(upstream, token_url, client_id, scopes, listen, admin, environ=os.environ)
+            lambda: configuration.from_flags(upstream, token_url, client_id, scopes, listen, admin, environ=environ),
+            failures,
         )
     )
 
 
-async def serve(load: Callable[[], Loaded]) -> None:
-    """The life of the process: start, serve, and on a signal drain. Raises ConfigError and StartError."""
+async def serve(load: Callable[[], Loaded], failures: Sequence[str] = ()) -> None:
+    """The life of the process: start, serve, and on a signal drain. Raises ConfigError and StartError.
+
+    `load` has the environment to itself: what it takes values from is no longer there for others afterwards.
+    `failures` are parts of the hardening that the system did not grant.
+    """
     never_wait()
     log.configure()
-    service = Service(load)
+    service = Service(lambda: _without_values(load()))
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         try:
             await service.start()
+            for failure in failures:
+                log.logger("hardening").debug("not_hardened", why=failure)
             announce(service)
             await _until_stop(signals, service)
             await _drain(signals, service)
         finally:
             await service.close()
+
+
+def _without_values(loaded: Loaded) -> Loaded:
+    """Take the variables that hold values out of the environment, so that no child process would inherit them."""
+    for name in loaded.variables:
+        os.environ.pop(name, None)
+    return loaded
 
 
 def announce(service: Service) -> None:

@@ -14,6 +14,7 @@ import click
 import jwt
 
 from proxy import config as configuration
+from proxy import hardening
 from proxy.cli.command import Command, config_option
 from proxy.cli.finding import config_path
 from proxy.cli.loop import run_async
@@ -53,6 +54,7 @@ def command(name: str | None, form: str | None, config: str | None) -> None:
     It uses the configuration and its credentials but no running sidecar, so it also shows whether the credentials are
     right. NAME may be left out where the configuration has a single upstream. Each call is one that Cognito bills.
     """
+    hardening.keep_to_itself(os.environ)
     upstream = select(configuration.load(config_path(config), environ=os.environ).config.upstreams, name)
     grant = run_async(obtain(upstream))
     if form == "decode":

@@ -119,7 +119,7 @@ def _loaded(raw: dict[Any, Any], sources: Sources, name: Callable[[str], str], e
         raise ConfigError(walk.problems, sources.files)
     config = _with_proxies(_with_peers(_with_access(config)), egress, sources)
     _note_certificates(config, sources)
-    return Loaded(config, sources.hash, sources.files)
+    return Loaded(config, sources.hash, sources.files, sources.variables)
 
 
 def _with_access(config: Config) -> Config:

@@ -374,3 +374,5 @@ class Loaded(NamedTuple):
     """The first 12 hex digits of a SHA-256 over the file's and every value's content."""
     files: tuple[str, ...]
     """The configuration file, every `{file: …}` and every TLS file of it: what a watcher compares by content."""
+    variables: tuple[str, ...] = ()
+    """The environment variables that hold its values."""

@@ -106,6 +106,12 @@ is reached without the proxy: domains (with their subdomains, with or without a 
 addresses, networks such as `10.0.0.0/8`, or a lone `*` for everything. Loopback never goes through the environment's
 proxy. `egress_proxy: none` leaves the environment out of it.
 
+## Values from the environment
+
+`run` takes every variable that `{env: NAME}` names out of its environment once the value is read, and keeps it for
+reloads: what it would start, or what looks at the environment later, finds none of them. An environment variable is
+still what anybody sees who may inspect the process or its container; a file for its user alone shows less.
+
 ## Without a file
 
 `cognito-sidecar run --upstream URL --token-url URL --client-id ID [--scope S]… [--listen HOST:PORT]

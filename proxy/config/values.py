@@ -53,10 +53,16 @@ class Sources:
         """The directory that relative paths are relative to."""
         self._digest = hashlib.sha256()
         self._files: dict[str, None] = {}
+        self._variables: dict[str, None] = {}
 
     @property
     def files(self) -> tuple[str, ...]:
         return tuple(self._files)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that values were read from."""
+        return tuple(self._variables)
 
     @property
     def hash(self) -> str:
@@ -103,6 +109,7 @@ class Sources:
         text = self._environ.get(name)
         if text is None:
             raise InvalidError(f"environment variable {name} is not set")
+        self._variables[name] = None
         return Value(text, f"env {name}")
 
     def _from_file(self, name: str) -> Value:

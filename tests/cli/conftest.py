@@ -29,6 +29,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """Run a command in this process, with none of the sidecar's own variables unless a test sets them."""
     for name in ("COGNITO_SIDECAR_CONFIG", "COGNITO_SIDECAR_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COGNITO_SIDECAR_DUMPABLE", "1")  # This process is the tests': it keeps what it has.
 
     def run(*argv: str) -> Outcome:
         capsys.readouterr()

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from proxy.cli.loop import Signals
-from proxy.cli.run import _second_stop
+from proxy.cli.run import _second_stop, _without_values
 from proxy.emulator import Emulator
 from tests import processes
 from tests.cli.conftest import Run
+from tests.config.files import load_data, upstream
 
 
 @pytest.fixture
@@ -107,6 +108,20 @@ async def test_sighup_reads_the_configuration_again(
         sidecar.send(signal.SIGHUP)
         await sidecar.printed("reload_failed")
         assert await get(sidecar.url("orders")) == '{"message": "Hello World!"}'
+
+
+def test_variables_that_hold_values_are_taken_out_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing here starts a child. If ever something does, it inherits no secret."""
+    environ = {"CLIENT_ID": "id", "CLIENT_SECRET": "hush", "ANOTHER": "stays"}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    loaded = load_data(tmp_path, {"upstreams": {"orders": upstream()}}, environ)
+    assert _without_values(loaded) is loaded
+    assert (os.environ.get("CLIENT_ID"), os.environ.get("CLIENT_SECRET")) == (None, None)
+    assert os.environ["ANOTHER"] == "stays"
+    assert _without_values(loaded) is loaded, "they may be gone already"
 
 
 async def test_without_a_file(emulator: Emulator) -> None:
