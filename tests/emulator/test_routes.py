@@ -52,7 +52,7 @@ ROWS: list[tuple[Pick, tuple[Route, ...], str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("pick", "routes", "request_line", "expected"), ROWS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("pick", "routes", "request_line", "expected"), ROWS, ids=lambda value: getattr(value, "__name__", str(value))[:40])
 def test_the_route_of_a_request(pick: Pick, routes: tuple[Route, ...], request_line: str, expected: str | None) -> None:
     method, path = request_line.split(" ")
     route = pick(routes, method, path)
