@@ -52,7 +52,12 @@ ROWS: list[tuple[Pick, tuple[Route, ...], str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("pick", "routes", "request_line", "expected"), ROWS, ids=lambda value: getattr(value, "__name__", str(value))[:40])
+def _name(value: object) -> str:
+    """The same in each process of a parallel run: a function's address is not."""
+    return str(getattr(value, "__name__", value))[:40]
+
+
+@pytest.mark.parametrize(("pick", "routes", "request_line", "expected"), ROWS, ids=_name)
 def test_the_route_of_a_request(pick: Pick, routes: tuple[Route, ...], request_line: str, expected: str | None) -> None:
     method, path = request_line.split(" ")
     route = pick(routes, method, path)
