@@ -105,9 +105,9 @@ async def run_program(*command: str, env: Mapping[str, str] | None = None, stdin
     return Finished(process.returncode, stdout, stderr)
 
 
-async def run_command(*arguments: str, env: Mapping[str, str] | None = None) -> Finished:
+async def run_command(*arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> Finished:
     """Run one of the sidecar's own commands to its end."""
-    return await run_program(sys.executable, "-m", "proxy", *arguments, env=env)
+    return await run_program(sys.executable, "-m", "proxy", *arguments, env=env, stdin=stdin)
 
 
 # ---------------------------------------------------------------------------------------------- programs that serve

@@ -13,6 +13,7 @@ from proxy.version import __version__
 
 COMMANDS: Final[dict[str, str]] = {
     "run": "Serve the configured upstreams until SIGTERM or SIGINT.",
+    "init": "Write a configuration from a stack's outputs.",
     "check": "Validate the configuration and print every problem.",
     "token": "Print an access token for an upstream.",
     "wait": "Wait until a running sidecar is ready.",

@@ -27,6 +27,7 @@ HTTP_API: Final = "AWS::ApiGatewayV2::Api"
 HTTP_ROUTE: Final = "AWS::ApiGatewayV2::Route"
 HTTP_AUTHORIZER: Final = "AWS::ApiGatewayV2::Authorizer"
 HTTP_STAGE: Final = "AWS::ApiGatewayV2::Stage"
+MANAGED_POLICY: Final = "AWS::IAM::ManagedPolicy"
 LOAD_BALANCER: Final = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 LISTENER: Final = "AWS::ElasticLoadBalancingV2::Listener"
 LISTENER_RULE: Final = "AWS::ElasticLoadBalancingV2::ListenerRule"
@@ -91,13 +92,15 @@ _LENGTHS: Final = {
 }
 """Characters of the ids that are nothing but letters and digits."""
 
-_BY_ARN: Final = {SECRET, LOAD_BALANCER, LISTENER, LISTENER_RULE, "AWS::IAM::ManagedPolicy"}
+_BY_ARN: Final = {SECRET, LOAD_BALANCER, LISTENER, LISTENER_RULE, MANAGED_POLICY}
 """Resources whose `Ref` is their ARN."""
 
 
 def _arn(template: Known, name: str, unique: str) -> str:
     _, service, kind = template.type(name).split("::")
     pseudo = template.pseudo
+    if template.type(name) == MANAGED_POLICY:  # IAM has no regions
+        return f"arn:{pseudo['AWS::Partition']}:iam::{pseudo['AWS::AccountId']}:policy/{unique}"
     account = f"{pseudo['AWS::Region']}:{pseudo['AWS::AccountId']}"
     return f"arn:{pseudo['AWS::Partition']}:{service.lower()}:{account}:{kind.lower()}:{unique}"
 
