@@ -130,6 +130,10 @@ class Service:
     def log_lines_dropped(self) -> int:
         return dropped(sys.stderr)
 
+    @property
+    def admin_hosts(self) -> Sequence[str]:
+        return self._loaded.config.admin.hosts if self.started else ()
+
     def upstreams(self) -> Sequence[UpstreamView]:
         """What the admin room shows of each upstream."""
         return self._assembly.views()

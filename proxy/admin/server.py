@@ -4,8 +4,9 @@ It answers GET and HEAD from memory and never waits for anything, so that a prob
 endpoint, the upstream and a scraper all hang. It never changes anything.
 
 The answers show nothing secret, yet no web page should read them: there is no CORS, and
-Cross-Origin-Resource-Policy and the Content-Security-Policy keep them out of foreign documents. There is no check
-of Host here, since probes and scrapers come by pod address and by service name.
+Cross-Origin-Resource-Policy and the Content-Security-Policy keep them out of foreign documents. A page whose own name
+leads here is known by its Host where the listener is on loopback; elsewhere there is no check of Host, since probes
+and scrapers come by pod address and by service name.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aiohttp import web
 
 from proxy.admin import metrics, page, probes, status
 from proxy.admin.connections import Connections
+from proxy.admin.hosts import is_foreign
 from proxy.admin.html import file
 from proxy.admin.negotiation import wants_gzip, wants_openmetrics
 from proxy.admin.view import View
@@ -42,6 +44,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 
+_PROBES: Final = frozenset(("/livez", "/healthz", "/startupz", "/readyz"))
 _PLAIN: Final = "text/plain; charset=utf-8"
 
 # aiohttp writes tracebacks about requests that make no sense. They tell nothing that the answer does not tell.
@@ -66,6 +69,7 @@ class AdminServer:
         self._clock = clock
         self._runner: web.ServerRunner | None = None
         self._binding: Binding
+        self._on_loopback = False
         self._routes: dict[str, _Route] = {
             "/": _made(lambda: page.render(view, clock.read()), "text/html; charset=utf-8"),
             "/style.css": _made(lambda: file("style.css").encode(), "text/css; charset=utf-8"),
@@ -93,6 +97,7 @@ class AdminServer:
             await runner.cleanup()
             raise
         self._runner = runner
+        self._on_loopback = address.is_loopback and not address.unix
         return replace(address, port=self._binding.port)
 
     def permit(self, access: Access) -> None:
@@ -121,11 +126,16 @@ class AdminServer:
             return _Answer(f"not found; there is {known}\n".encode(), status=404)
         if request.method not in ("GET", "HEAD"):
             return _Answer(b"only GET and HEAD\n", status=405, headers=(("Allow", "GET, HEAD"),))
+        foreign = self._on_loopback and is_foreign(request.headers.get("Host"), self._view.admin_hosts)
+        if foreign and request.path not in _PROBES:
+            return _Answer(b"the Host of the request is not this machine's (see admin.hosts)\n", status=403)
         try:
-            return await route(request)
+            answer = await route(request)
         except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not take the probes with it
             logger("admin").error("answer_failed", path=request.path, error=type(error).__name__)
             return _Answer(b"internal error\n", status=500)
+        # A probe tells anybody whether all is well: a restart because of a name would be worse. The details stay here.
+        return answer._replace(body=answer.body.partition(b"\n")[0] + b"\n") if foreign else answer
 
     async def _metrics(self, request: web.BaseRequest) -> _Answer:
         openmetrics = wants_openmetrics(request.headers.get("Accept", ""))

@@ -123,6 +123,10 @@ class View(Protocol):
     def config_hash(self) -> str: ...
 
     @property
+    def admin_hosts(self) -> Sequence[str]:
+        """Names by which the admin listener may be asked where it is on loopback: `admin.hosts`."""
+
+    @property
     def started(self) -> bool:
         """Every data listener is open."""
 

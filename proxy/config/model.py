@@ -330,6 +330,11 @@ class Admin(Mapping, frozen=True):
     listen: Annotated[Address, about("where metrics, probes and status are served; may be off loopback")] = Address(
         "127.0.0.1", 9090
     )
+    hosts: Annotated[
+        tuple[HostPattern, ...],
+        about('while it listens on loopback: Host names with a dot that are accepted; "*" accepts any'),
+    ] = ()
+    """Lower case. Others have a dot where a web page has its name: see `proxy.admin.hosts`."""
 
 
 class Log(Mapping, frozen=True):

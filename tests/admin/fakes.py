@@ -97,6 +97,7 @@ class FakeView:
     python: str = "3.11.7"
     started_at: Reading = STARTED
     config_hash: str = "0123456789ab"
+    admin_hosts: tuple[str, ...] = ()
     started: bool = True
     draining: bool = False
     reloads: Counter[str] = field(default_factory=Counter)

@@ -91,6 +91,35 @@ async def test_no_other_origin_may_read_or_frame_it(site: Site, path: str) -> No
     assert not any(name.lower().startswith("access-control-") for name in headers)
 
 
+@pytest.mark.parametrize("path", ["/", "/status", "/metrics", "/page.js"])
+async def test_a_page_whose_name_leads_here_reads_nothing(site: Site, path: str) -> None:
+    response, body = await site.ask(path, headers={"Host": "evil.example:9090"})
+    assert response.status == 403
+    assert body == b"the Host of the request is not this machine's (see admin.hosts)\n"
+    site.view.admin_hosts = ("evil.example",)
+    response, _ = await site.ask(path, headers={"Host": "evil.example:9090"})
+    assert response.status == 200
+
+
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/startupz", "/readyz"])
+async def test_a_probe_tells_no_details_to_a_foreign_name(site: Site, path: str) -> None:
+    response, body = await site.ask(path, headers={"Host": "evil.example:9090"})
+    whole, more = await site.ask(path)
+    assert (response.status, whole.status) == (200, 200)
+    assert body == more.splitlines(keepends=True)[0]
+    assert len(more) > len(body)
+
+
+async def test_off_loopback_any_name_may_ask() -> None:
+    server = AdminServer(FakeView(), FakeClock())
+    address = await server.start(Address("0.0.0.0", 0))
+    async with aiohttp.ClientSession() as client:
+        url, headers = f"http://127.0.0.1:{address.port}/status", {"Host": "sidecar.shop.svc.cluster.local"}
+        async with client.get(url, headers=headers) as response:
+            assert response.status == 200
+    await server.close()
+
+
 async def test_the_probes_follow_the_view(site: Site) -> None:
     site.view.shown = [upstream(token=empty())]
     site.view.living = False

@@ -15,6 +15,8 @@ const put = (tag, fields, parent = document.body) =>
 const loaded = (tag, fields) => new Promise(done => put(tag, {...fields, onload: done, onerror: done}))
   .then(event => event.target);
 const frame = fields => loaded("iframe", fields).then(found => found.contentDocument.documentElement.innerText);
+const kept = window.kept = [];  // What nobody holds may be collected before it has sent anything.
+const keep = thing => void kept.push(thing);
 const text = answer => answer.text();
 // A body that is a request itself, should anybody take it for the next one.
 const smuggled = "GET /smuggled HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n";
@@ -35,7 +37,7 @@ const opened = u => {
   const popup = window.open(u);
   return new Promise(done => setTimeout(function look() {
     try {
-      if (popup.location.href == "about:blank") return setTimeout(look, 20);
+      if (!popup.closed && popup.location.href == "about:blank") return setTimeout(look, 20);
       done(popup.document.documentElement.innerText);
     } catch { done(""); }
   }, 20)).finally(() => popup.close());
@@ -52,7 +54,7 @@ const events = u => new Promise((done, failed) => {
   const source = new EventSource(u);
   Object.assign(source, {onopen: () => done("open"), onerror: event => { source.close(); failed(event); }});
 });
-const patience = () => new Promise(done => setTimeout(done, 5000));
+const patience = () => new Promise(done => setTimeout(done, 15000));
 """
 
 FROM_ITS_OWN_NAME: Mapping[str, str] = {
@@ -101,7 +103,7 @@ FROM_ELSEWHERE: Mapping[str, str] = {
     "stylesheet": "u => loaded('link', {rel: 'stylesheet', href: u}).then(l => l.sheet.cssRules.length || '')",
     "css-import": "u => put('style', {textContent: `@import url(${u})`})",
     "css-image": "u => { document.body.style.background = `url(${u})`; }",
-    "font": "u => { new FontFace('stolen', `url(${u})`).load(); }",
+    "font": "u => keep(new FontFace('stolen', `url(${u})`).load())",
     "prefetch": "u => put('link', {rel: 'prefetch', href: u})",
     "preload": "u => put('link', {rel: 'preload', as: 'fetch', href: u, crossOrigin: 'anonymous'})",
     "modulepreload": "u => put('link', {rel: 'modulepreload', href: u})",
@@ -111,15 +113,14 @@ FROM_ELSEWHERE: Mapping[str, str] = {
     "embed": "u => put('embed', {src: u})",
     "eventsource": "events",
     "websocket": "socket",
-    "worker": "u => void new Worker('/worker.js?to=' + encodeURIComponent(u))",
-    "worker-import": "u => void new Worker('/importing.js?to=' + encodeURIComponent(u))",
-    "shared-worker": "u => void new SharedWorker('/worker.js?to=' + encodeURIComponent(u))",
+    "worker": "u => keep(new Worker('/worker.js?to=' + encodeURIComponent(u)))",
+    "worker-import": "u => keep(new Worker('/importing.js?to=' + encodeURIComponent(u)))",
+    "shared-worker": "u => keep(new SharedWorker('/worker.js?to=' + encodeURIComponent(u)))",
     # Documents in frames and windows.
     "iframe": "u => frame({src: u})",
     "iframe-sandboxed": "u => put('iframe', {src: u, sandbox: 'allow-scripts'})",
     "iframe-redirected": "u => frame({src: '/redirect?status=302&to=' + encodeURIComponent(u)})",
     "sandboxed-fetch": "u => put('iframe', {sandbox: 'allow-scripts', srcdoc: `<script>fetch('${u}')</script>`})",
-    "data-fetch": "u => put('iframe', {src: `data:text/html,<script>fetch('${u}', {mode: 'no-cors'})</script>`})",
     "blank-fetch": "u => put('iframe', {srcdoc: `<script>fetch('${u}', {mode: 'no-cors'})</script>`})",
     "form-post": "u => posted('application/x-www-form-urlencoded', u)",
     "form-post-text": "u => posted('text/plain', u)",

@@ -6,18 +6,19 @@ upstream and nothing read. Before one that is told to accept browsers and any Ho
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from tests.browser import attacks
+from tests.browser.conftest import NewWorld
 from tests.browser.site import Site
 from tests.browser.trying import ALL, NAVIGATION, OWN, Outcome, carry_out
-from tests.e2e.world import World, world
-from tests.processes import starter
+from tests.e2e.world import World
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -28,29 +29,24 @@ pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 ACCESS = {"log": {"format": "json", "access": True}}
 
 
-def _at(folder: pytest.TempPathFactory, name: str, **settings: Any) -> Any:
-    directory = folder.mktemp(name)
-    return world(starter(directory), directory, **settings)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def guarded(new_world: NewWorld) -> AsyncIterator[World]:
     """A sidecar with its defaults."""
-    async with _at(tmp_path_factory, "guarded", top=ACCESS) as w:
+    async with new_world(top=ACCESS) as w:
         yield w
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def outcomes(
-    browser: Browser, site: Site, guarded: World, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, site: Site, guarded: World, new_world: NewWorld, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Outcome, Outcome]]:
     """Of each attack: before the guarded sidecar, and before one that lets everybody in."""
     saved = tmp_path_factory.mktemp("saved") / "page.html"
     saved.write_text("<!doctype html><p>A saved page.")
-    open_to_all = {"top": {**ACCESS, "allow_browsers": True}, "upstream": {"hosts": ["*"]}}
-    first = await carry_out(browser, guarded, site, saved.as_uri())
-    async with _at(tmp_path_factory, "open", **open_to_all) as w:
-        second = await carry_out(browser, w, site, saved.as_uri())
+    async with new_world(top={**ACCESS, "allow_browsers": True}, upstream={"hosts": ["*"]}) as w:
+        first, second = await asyncio.gather(
+            carry_out(browser, guarded, site, saved.as_uri()), carry_out(browser, w, site, saved.as_uri())
+        )
     return {attack: (first[attack], second[attack]) for attack in ALL}
 
 

@@ -120,7 +120,7 @@ async def _leave(context: BrowserContext, page_url: str, attack: str, target: st
 
 async def _logged(world: World, attack: str) -> None:
     try:
-        async with asyncio.timeout(PATIENCE / 2):
+        async with asyncio.timeout(PATIENCE):
             await world.sidecar.printed(f'"path": "/{attack}"')
     except TimeoutError:
         pass
