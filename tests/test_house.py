@@ -25,6 +25,7 @@ BOTTOM: Final = {
     "descriptors",
     "errors",
     "hardening",
+    "explanations",
     "log",
     "outflow",
     "socketfile",
@@ -38,13 +39,23 @@ BOTTOM: Final = {
 ROOMS: Final[dict[str, set[str]]] = {
     "config": {"proxy.config"},
     "egress": {"proxy.config.model"},
-    "tokens": {"proxy.tokens", "proxy.config.model", "proxy.egress"},
+    "outgoing": {"proxy.config.model", "proxy.egress"},
+    "doctor": {"proxy.doctor", "proxy.config", "proxy.egress", "proxy.outgoing", "proxy.tokens"},
+    "tokens": {"proxy.tokens", "proxy.config.model", "proxy.egress", "proxy.outgoing"},
     "forward": {"proxy.forward", "proxy.config.model", "proxy.egress", "proxy.tokens.interface"},
     "admin": {"proxy.admin", "proxy.config.model"},
     "emulator": {"proxy.emulator"},
     "assembly": {"proxy.config", "proxy.tokens", "proxy.forward", "proxy.admin"},
     "service": {"proxy.config", "proxy.tokens", "proxy.forward", "proxy.admin", "proxy.assembly"},
-    "cli": {"proxy.cli", "proxy.service", "proxy.config", "proxy.tokens", "proxy.forward", "proxy.admin"},
+    "cli": {
+        "proxy.cli",
+        "proxy.service",
+        "proxy.config",
+        "proxy.tokens",
+        "proxy.forward",
+        "proxy.admin",
+        "proxy.doctor",
+    },
     "__main__": {"proxy.cli"},
 }
 """What each room may import of this project besides BOTTOM: a module means it and everything below it."""
@@ -55,6 +66,8 @@ EMULATOR_USERS: Final = re.compile(r"proxy\.cli\.(demo|story|emulator)")
 TESTED_WITH: Final[dict[str, str]] = {
     "proxy.admin.card": "tests/admin/test_page.py",
     "proxy.admin.html": "tests/admin/test_page.py",
+    "proxy.outgoing": "tests/tokens/test_http.py",
+    "proxy.doctor.finding": "tests/doctor/test_claims.py",
     "proxy.cli.command": "tests/cli/test_main.py",
     "proxy.cli.root": "tests/cli/test_main.py",
     "proxy.cli.story": "tests/cli/test_demo.py",

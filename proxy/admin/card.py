@@ -9,6 +9,7 @@ from proxy.admin.health import Health
 from proxy.admin.html import Html, file, fill, join
 from proxy.admin.view import TokenStatus, UpstreamView
 from proxy.admin.words import ago, amount, duration, iso, one_line, until, within
+from proxy.explanations import remedy
 from proxy.stats import UpstreamStats
 
 _Name = TypeVar("_Name", bound=str)
@@ -97,8 +98,10 @@ def _problem(token: TokenStatus, verdict: Health, now: float) -> Html:
     count = "One failed attempt" if attempts == 1 else f"{amount(attempts)} failed attempts"
     since = "since the last success" if token.number else "so far"
     return fill(
-        '<div class="problem"><p><b>$detail</b></p>\n<p><code>$reason</code> $time. $count $since.$again</p></div>\n',
+        '<div class="problem"><p><b>$detail</b></p>\n<p>$remedy</p>\n'
+        "<p><code>$reason</code> $time. $count $since.$again</p></div>\n",
         detail=_sentence(one_line(error.detail)),
+        remedy=remedy(error.reason),
         reason=error.reason,
         time=moment(error.at, ago(error.at, now)),
         count=count,

@@ -14,6 +14,7 @@ from proxy.admin.process import usage
 from proxy.admin.view import UpstreamView, View
 from proxy.admin.words import iso, one_line
 from proxy.clock import Reading
+from proxy.explanations import remedy
 from proxy.stats import UpstreamStats
 
 
@@ -76,7 +77,12 @@ def _upstream(upstream: UpstreamView, now: float) -> dict[str, Any]:
         "lifetime_seconds": token.lifetime,
         "last_error": None
         if error is None
-        else {"reason": error.reason, "detail": one_line(error.detail), "at": iso(error.at)},
+        else {
+            "reason": error.reason,
+            "detail": one_line(error.detail),
+            "to_do": remedy(error.reason),
+            "at": iso(error.at),
+        },
         "consecutive_failures": token.consecutive_failures,
         "fetching": token.fetching,
         "next_attempt_at": iso(token.next_attempt_at),

@@ -1,6 +1,8 @@
-"""`docs/reference/commands.md`, written from the commands themselves, so that it cannot say anything else.
+"""`docs/reference/commands.md` and `docs/troubleshooting.md`, written from the commands and the explanations.
 
-`python -m proxy.cli.reference --write` writes it, `--check` compares (exit code 1 where they differ).
+So they cannot say anything else than the program does.
+
+`python -m proxy.cli.reference --write` writes them, `--check` compares (exit code 1 where one differs).
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +19,10 @@ import click
 from proxy.cli.command import Command
 from proxy.cli.output import PROGRAM
 from proxy.cli.root import COMMANDS, root
+from proxy.errors import KINDS, Reason
+from proxy.explanations import OTHER, TOKEN, Explanation
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
+DOCS: Final = Path(__file__).parents[2] / "docs"
 
 _HEAD: Final = f"""\
 <!-- Written by `python -m proxy.cli.reference --write`; a test holds it equal to the commands. -->
@@ -61,21 +65,67 @@ def _option(context: click.Context, option: click.Option) -> str:
     return f"| `{spelling}` | {' '.join(text.split())} |".replace("[env var: ", "[variable: ")
 
 
-def main(argv: Sequence[str] | None = None, page: Path = PAGE) -> int:
-    parser = argparse.ArgumentParser(prog="python -m proxy.cli.reference", description="The command reference.")
+_TROUBLES: Final = f"""\
+<!-- Written by `python -m proxy.cli.reference --write` from proxy/explanations.py; a test holds it equal. -->
+
+# Troubleshooting
+
+`{PROGRAM} doctor [NAME]` goes through everything that a request needs, step by step, and says what is wrong, what it
+means and what to do, in the words of this page. It needs the configuration and its credentials but no running sidecar.
+
+## Whose answer is it?
+
+An answer with the field `X-Sidecar-Error` is the sidecar's own, and its `detail` says why. All others are the
+upstream's, every 401 among them: the sidecar never answers 401.
+
+| `X-Sidecar-Error` | status | what it says |
+|---|---|---|
+{{answers}}
+
+## Why there is no token
+
+The reason stands in `detail` of a `token_unavailable`, on the page and in `/status` (`last_error`), in the log
+(`token_refresh_failed`) and as the label `reason` of `cognito_sidecar_token_refresh_failures_total`. Whatever it is,
+the sidecar goes on trying, and a token that is still valid is used meanwhile.
+
+| reason | what it means | what to do |
+|---|---|---|
+{{reasons}}
+
+## What `doctor` finds
+
+| finding | what it means | what to do |
+|---|---|---|
+{{findings}}
+"""
+
+
+def troubleshooting() -> str:
+    """The whole page, as Markdown."""
+    answers = "\n".join(f"| `{name}` | {kind.status} | {kind.title} |" for name, kind in KINDS.items())
+    return _TROUBLES.format(answers=answers, reasons=_rows(TOKEN), findings=_rows(OTHER))
+
+
+def _rows(table: Mapping[str, Explanation] | Mapping[Reason, Explanation]) -> str:
+    return "\n".join(f"| `{name}` | {known.meaning} | {known.remedy} |" for name, known in table.items())
+
+
+def main(argv: Sequence[str] | None = None, docs: Path = DOCS) -> int:
+    parser = argparse.ArgumentParser(prog="python -m proxy.cli.reference", description="Pages written from the code.")
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help=f"write {page.name}")
-    action.add_argument("--check", action="store_true", help="exit 1 where the file says something else")
+    action.add_argument("--write", action="store_true", help="write the pages")
+    action.add_argument("--check", action="store_true", help="exit 1 where a page says something else")
     asked = parser.parse_args(argv)
-    text = render()
-    if asked.write:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(text, encoding="utf-8")
-        return 0
-    if page.is_file() and page.read_text(encoding="utf-8") == text:
-        return 0
-    print("the command reference is out of date: python -m proxy.cli.reference --write", file=sys.stderr)
-    return 1
+    code = 0
+    pages = {docs / "reference" / "commands.md": render(), docs / "troubleshooting.md": troubleshooting()}
+    for page, text in pages.items():
+        if asked.write:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(text, encoding="utf-8")
+        elif not page.is_file() or page.read_text(encoding="utf-8") != text:
+            print(f"{page.name} is out of date: python -m proxy.cli.reference --write", file=sys.stderr)
+            code = 1
+    return code
 
 
 if __name__ == "__main__":

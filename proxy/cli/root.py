@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, str]] = {
     "init": "Write a configuration from a stack's outputs.",
     "check": "Validate the configuration and print every problem.",
     "token": "Print an access token for an upstream.",
+    "doctor": "Look at each upstream step by step, and say what is wrong.",
     "wait": "Wait until a running sidecar is ready.",
     "healthcheck": "Probe a running sidecar once.",
     "demo": "Show the whole story on this machine, without AWS.",

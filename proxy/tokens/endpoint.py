@@ -15,6 +15,7 @@ from urllib.parse import quote_plus, urlencode
 from proxy.clock import Clock
 from proxy.config.model import Auth, Value
 from proxy.errors import Reason, TokenError
+from proxy.explanations import TOKEN
 from proxy.tokens.backoff import parse_retry_after
 from proxy.tokens.life import jwt_life, token_life
 
@@ -28,17 +29,18 @@ _WORD = re.compile(r"[a-z_]{1,40}")
 _SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
 _LONGEST_SCOPES = 4096
 
-# What RFC 6749 §5.2 names, and two that are known from elsewhere, with what they mean to a person on call.
+_NAMED: Final[tuple[Reason, ...]] = (
+    "invalid_client",
+    "invalid_scope",
+    "unauthorized_client",
+    "invalid_grant",
+    "invalid_request",
+    "unsupported_grant_type",
+)
+"""The errors of RFC 6749 §5.2, which are reasons themselves."""
 _ERRORS: Final[dict[str, tuple[Reason, str]]] = {
-    "invalid_client": ("invalid_client", "the token endpoint does not accept this client id and secret"),
-    "invalid_scope": ("invalid_scope", "the token endpoint does not give this client the scopes that it asks for"),
-    "unauthorized_client": ("unauthorized_client", "this client is not allowed to use the client_credentials grant"),
-    "invalid_grant": ("invalid_grant", "the token endpoint refuses the client_credentials grant to this client"),
-    "invalid_request": ("invalid_request", "the token endpoint misses a field of the request or does not expect one"),
-    "unsupported_grant_type": (
-        "unsupported_grant_type",
-        "the token endpoint does not know the client_credentials grant",
-    ),
+    **{name: (name, TOKEN[name].meaning) for name in _NAMED},
+    # Three that are known from elsewhere.
     "slow_down": ("throttled", "the token endpoint asks for fewer calls (slow_down)"),
     "temporarily_unavailable": ("server_error", "the token endpoint is out of service for now"),
     "server_error": ("server_error", "the token endpoint reports an error of its own"),
@@ -53,6 +55,8 @@ class Answer(NamedTuple):
     """Unpacked. Empty where `status` is not in BODY_STATUSES; None where it is too large or cannot be unpacked."""
     retry_after: str | None = None
     """The Retry-After field as it came."""
+    date: str | None = None
+    """The Date field as it came."""
 
     def __repr__(self) -> str:
         return f"<answer {self.status}>"  # the body may hold a token

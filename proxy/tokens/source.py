@@ -16,6 +16,7 @@ from typing import Protocol
 from proxy.clock import Cancellable, Clock, Reading, SystemClock
 from proxy.config.model import Auth, Proxy, Value
 from proxy.errors import TokenError, TokenUnavailable
+from proxy.explanations import with_remedy
 from proxy.stats import TokenStats
 from proxy.tasks import spawn
 from proxy.tokens.backoff import Backoff
@@ -330,7 +331,7 @@ class TokenSource:
         if self._closed:
             detail = "the sidecar is shutting down"
         elif error is not None and self.stats.consecutive_failures:
-            detail = f"{error.reason}: {error.detail}"
+            detail = with_remedy(error.reason, error.detail)
         return TokenUnavailable(detail, retry_after=max(1.0, self._next_attempt(now)))
 
     # ------------------------------------------------------------------------------------------------- fetching

@@ -11,6 +11,7 @@ import pytest
 from proxy.admin.page import render
 from proxy.admin.process import Usage
 from proxy.admin.view import UpstreamView
+from proxy.explanations import remedy
 from tests.admin.fakes import NOW, OBTAINED, Error, FakeView, Token, empty, expired, failing, stale, upstream
 
 HOSTILE = "<script>alert(1)</script>\"'&amp;<img src=x onerror=alert(2)>"
@@ -128,6 +129,7 @@ def test_a_bar_never_leaves_its_frame() -> None:
 def test_the_last_error_is_told_in_words() -> None:
     shown = text(FakeView([upstream(token=failing(empty()))]))
     assert "The token endpoint does not accept this client id and secret." in shown
+    assert remedy("invalid_client") in shown
     assert "invalid_client" in shown
     assert "42 s ago" in shown
 

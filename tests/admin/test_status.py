@@ -11,6 +11,7 @@ import pytest
 
 from proxy.admin.process import Usage
 from proxy.admin.status import render, status
+from proxy.explanations import remedy
 from tests.admin.fakes import NOW, Error, FakeView, Token, empty, failing, upstream
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -36,6 +37,7 @@ def test_the_keys_of_the_contract() -> None:
     assert orders["last_error"] == {
         "reason": "invalid_client",
         "detail": "the token endpoint does not accept this client id and secret",
+        "to_do": remedy("invalid_client"),
         "at": "2026-10-26T07:32:38Z",
     }
 

@@ -1,4 +1,4 @@
-"""The command reference says what the commands say."""
+"""The command reference says what the commands say, and the page on troubles what the explanations say."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from proxy.cli import reference
 from proxy.cli.command import Command
 from proxy.cli.root import COMMANDS, root
+from proxy.errors import KINDS
+from proxy.explanations import OTHER, TOKEN
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -17,13 +19,16 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_write_then_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = tmp_path / "reference" / "commands.md"
-    assert reference.main(["--check"], page) == 1
-    assert "--write" in capsys.readouterr().err
-    assert reference.main(["--write"], page) == 0
-    assert reference.main(["--check"], page) == 0
-    page.write_text("something else")
-    assert reference.main(["--check"], page) == 1
+    assert reference.main(["--check"], tmp_path) == 1
+    assert capsys.readouterr().err.count("--write") == 2
+    assert reference.main(["--write"], tmp_path) == 0
+    assert reference.main(["--check"], tmp_path) == 0
+    for page in (tmp_path / "reference" / "commands.md", tmp_path / "troubleshooting.md"):
+        right = page.read_text()
+        page.write_text("something else")
+        assert reference.main(["--check"], tmp_path) == 1
+        assert page.name in capsys.readouterr().err
+        page.write_text(right)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -39,6 +44,11 @@ def test_each_command_is_what_the_list_says(name: str) -> None:
     assert "Examples:\n" in text
     assert "Exit codes:\n" in text
     assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_every_trouble_is_on_the_page() -> None:
+    page = reference.troubleshooting()
+    assert [name for name in (*KINDS, *TOKEN, *OTHER) if f"\n| `{name}` |" not in page] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

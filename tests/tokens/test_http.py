@@ -17,10 +17,11 @@ import pytest
 from proxy.clock import SystemClock
 from proxy.config.model import Tls, Url, Value
 from proxy.errors import Reason, TokenError
+from proxy.outgoing import LONGEST_BODY, unpack
 from proxy.tls import TlsFileError
 from proxy.tokens import TokenSource
 from proxy.tokens.endpoint import Endpoint, Grant
-from proxy.tokens.http import LONGEST_BODY, HttpTransport, describe, unpack
+from proxy.tokens.http import HttpTransport, describe
 from tests.certificates import Authority
 from tests.tokens.helpers import SECRET, make_auth
 from tests.tokens.servers import Server, http, serving

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from proxy.errors import REASONS, Reason, TokenUnavailable
+from proxy.explanations import remedy
 from proxy.tasks import spawn
 from proxy.tokens.backoff import MENDING
 from proxy.tokens.endpoint import Grant
@@ -187,7 +188,8 @@ async def test_a_request_does_not_wait_for_what_cannot_come_in_time() -> None:
     await bench.started()
     with pytest.raises(TokenUnavailable) as caught:
         await bench.source.wait(5)
-    assert caught.value.detail == "invalid_client: words about invalid_client"
+    what, _, to_do = caught.value.detail.partition(". ")
+    assert (what, to_do) == ("invalid_client: words about invalid_client", remedy("invalid_client"))
     assert caught.value.retry_after == pytest.approx(30)
 
 

@@ -1,0 +1,118 @@
+"""`cognito-sidecar doctor`: each upstream, step by step, with what is wrong, what it means and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from proxy import config as configuration
+from proxy.cli.command import Command, config_option
+from proxy.cli.finding import config_path
+from proxy.cli.loop import run_async
+from proxy.cli.output import one_line
+from proxy.clock import SystemClock
+from proxy.config.model import Upstream
+from proxy.doctor import Finding, Mark, examine
+from proxy.doctor.examination import Asked
+
+_MARKS: Final = {Mark.OK: ("✓", "ok", "32"), Mark.WARN: ("!", "!", "33"), Mark.FAIL: ("✗", "FAIL", "31")}
+"""In a terminal, elsewhere, and the colour (ECMA-48, SGR)."""
+_SKIPPED: Final = ("-", "-", "2")
+
+
+@click.command(
+    "doctor",
+    cls=Command,
+    short_help="Look at each upstream step by step, and say what is wrong.",
+    examples=[
+        "cognito-sidecar doctor",
+        "cognito-sidecar doctor orders --path /orders/1",
+        "cognito-sidecar doctor --json | jq '.upstreams.orders[] | select(.result == \"fail\")'",
+    ],
+    exit_codes={
+        0: "Nothing fails; there may be warnings.",
+        1: "Something fails.",
+        2: "The configuration is wrong, or it has no upstream of that name.",
+    },
+)
+@click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option("--path", default="/", show_default=True, metavar="PATH", help="What to ask the upstream for.")
+@click.option("--method", default="GET", show_default=True, metavar="METHOD", help="How to ask for it.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
+@config_option
+@click.pass_context
+def command(
+    ctx: click.Context, names: tuple[str, ...], path: str, method: str, as_json: bool, config: str | None
+) -> None:
+    """Try everything that a request needs, for each upstream or those named: the token endpoint's name, connection and
+    TLS; the credentials; a token, its scopes, issuer, life and signature; this machine's clock; the upstream without
+    the token and with it. What an API Gateway's answer means is said in words.
+
+    It uses the configuration but no running sidecar, and changes nothing. It asks for a token with each configured
+    secret, and each is a call that Cognito bills.
+    """
+    if not path.startswith("/"):
+        raise click.BadParameter(f"{path!r} does not begin with a slash.", param_hint="'--path'")
+    upstreams = configuration.load(config_path(config), environ=os.environ).config.upstreams
+    for name in names:
+        if name not in upstreams:
+            raise click.UsageError(f"No such upstream '{name}'. The configuration has {', '.join(upstreams)}.")
+    chosen = {name: upstreams[name] for name in names or upstreams}
+    found = run_async(_all(chosen, Asked(method.upper(), path), silent=as_json))
+    good = all(finding.mark is not Mark.FAIL for findings in found.values() for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": good, "upstreams": _plain(found)}, indent=2, ensure_ascii=False))
+    ctx.exit(0 if good else 1)
+
+
+async def _all(upstreams: Mapping[str, Upstream], asked: Asked, *, silent: bool) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for index, (name, upstream) in enumerate(upstreams.items()):
+        if not silent:
+            click.echo(("\n" if index else "") + click.style(name, bold=True) + f"  {upstream.url}")
+        findings = found[name] = []
+        async for finding in examine(upstream, asked, SystemClock()):
+            findings.append(finding)
+            if not silent:
+                show(finding)
+    return found
+
+
+def show(finding: Finding) -> None:
+    """A step as a line; what it means and what to do on two more where there is something wrong."""
+    encoding = (sys.stdout.encoding or "").lower()
+    sign, plain, colour = _MARKS.get(finding.mark, _SKIPPED)
+    sign = sign if encoding.startswith("utf") else plain
+    sign = f"\x1b[{colour}m{sign}\x1b[0m" if _coloured() else sign
+    detail = finding.detail if finding.mark is not Mark.SKIP else f"not tried, {finding.detail}"
+    click.echo(f"  {sign} {finding.step}: {one_line(detail)}", color=True)
+    if finding.explanation is not None:
+        if finding.explanation.meaning not in finding.detail:
+            click.echo(f"      means: {finding.explanation.meaning}")
+        click.echo(f"      to do: {finding.explanation.remedy}")
+
+
+def _coloured() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _plain(found: Mapping[str, list[Finding]]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        name: [
+            {
+                "step": finding.step,
+                "result": finding.mark.value,
+                "detail": finding.detail,
+                "name": finding.name or None,
+                "meaning": finding.explanation.meaning if finding.explanation else None,
+                "to_do": finding.explanation.remedy if finding.explanation else None,
+            }
+            for finding in findings
+        ]
+        for name, findings in found.items()
+    }

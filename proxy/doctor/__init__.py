@@ -1,0 +1,18 @@
+"""What is wrong between this machine and an upstream, found step by step, with what each thing means and what to do.
+
+    finding.py      one thing that was looked at, and how it is
+    reach.py        a name, a connection, TLS: of the token endpoint and of the upstream
+    claims.py       what a token says, against what was asked for; keys.py: its signature
+    gateways.py     what an upstream's answer means: API Gateway's two kinds, an ALB, anything else; pure
+    examination.py  the steps of one upstream, in order
+
+It uses the configuration and its credentials, needs no running sidecar, and changes nothing. Each token that it asks
+for is a call that is billed. It must never show a credential or a token.
+"""
+
+from __future__ import annotations
+
+from proxy.doctor.examination import examine
+from proxy.doctor.finding import Finding, Mark
+
+__all__ = ["Finding", "Mark", "examine"]

@@ -1,0 +1,161 @@
+"""The steps of one upstream, in the order in which a request would meet them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final, NamedTuple
+
+import jwt
+
+from proxy.clock import Clock
+from proxy.config.model import Auth, Egress, Tls, Upstream, Value
+from proxy.doctor.claims import look_at_claims, look_at_clock, look_at_credentials, look_at_life, look_at_scopes
+from proxy.doctor.finding import Finding, Mark, fail, ok, skip, warn
+from proxy.doctor.gateways import with_token, without_token
+from proxy.doctor.keys import look_at_signature
+from proxy.doctor.reach import reach
+from proxy.egress import EgressError
+from proxy.errors import TokenError
+from proxy.outgoing import Outgoing
+from proxy.tls import TlsFileError
+from proxy.tokens.endpoint import Answer, Endpoint, Grant
+from proxy.tokens.http import HttpTransport
+
+_BEFORE: Final = "because of what failed before"
+
+
+class Asked(NamedTuple):
+    """What the upstream is asked for."""
+
+    method: str = "GET"
+    path: str = "/"
+    """Below the base path of its URL."""
+
+
+async def examine(upstream: Upstream, asked: Asked, clock: Clock) -> AsyncIterator[Finding]:
+    """Every step, each as soon as it is done. What depends on a step that failed is skipped, and said so."""
+    auth = upstream.auth
+    egress = upstream.egress_proxy or Egress()
+    for finding in look_at_credentials(auth):
+        yield finding
+
+    reached = True
+    for finding in await _endpoint_reached(upstream, egress, clock):
+        reached = reached and finding.mark is not Mark.FAIL
+        yield finding
+    grant: Grant | None = None
+    if reached:
+        findings, grant = await _token(upstream, egress, clock)
+        for finding in findings:
+            yield finding
+    if grant is not None:
+        for finding in await _look_at(grant, upstream, egress):
+            yield finding
+    elif not reached:
+        yield skip("token", _BEFORE)
+
+    reached = True
+    for finding in await _upstream_reached(upstream, egress, clock):
+        reached = reached and finding.mark is not Mark.FAIL
+        yield finding
+    if not reached:
+        yield skip("upstream: without a token", _BEFORE)
+        yield skip("upstream: with the token", _BEFORE)
+        return
+    yield await _ask(upstream, egress, asked, None)
+    yield skip("upstream: with the token", _BEFORE) if grant is None else await _ask(upstream, egress, asked, grant)
+
+
+async def _endpoint_reached(upstream: Upstream, egress: Egress, clock: Clock) -> list[Finding]:
+    auth = upstream.auth
+    extra = upstream.tls.ca_file if auth.tls == Tls() else None
+    try:
+        context = Outgoing(auth.token_url, auth.tls, extra_ca_file=extra).tls_context()
+    except TlsFileError as error:
+        return [fail("token endpoint: TLS", str(error), "tls_failed")]
+    seconds = float(auth.request_timeout)
+    return await reach("token endpoint", auth.token_url, auth.tls, context, egress.token, seconds, clock)
+
+
+async def _upstream_reached(upstream: Upstream, egress: Egress, clock: Clock) -> list[Finding]:
+    try:
+        context = Outgoing(upstream.url, upstream.tls, replace_trust=True).tls_context()
+    except TlsFileError as error:
+        return [fail("upstream: TLS", str(error), "tls_failed")]
+    seconds = float(upstream.timeouts.connect)
+    return await reach("upstream", upstream.url, upstream.tls, context, egress.upstream, seconds, clock)
+
+
+class _Noting(HttpTransport):
+    """Remembers the last answer's Date."""
+
+    date: str | None = None
+
+    async def post(self, headers: dict[str, str], body: bytes) -> Answer:
+        answer = await super().post(headers, body)
+        self.date = answer.date
+        return answer
+
+
+async def _token(upstream: Upstream, egress: Egress, clock: Clock) -> tuple[list[Finding], Grant | None]:
+    """A token with each secret, since each may be the one that works tomorrow."""
+    auth, step = upstream.auth, "token"
+    transport = _Noting(auth, extra_ca_file=upstream.tls.ca_file, proxy=egress.token)
+    endpoint = Endpoint(auth, transport, clock)
+    grant: Grant | None = None
+    findings: list[Finding] = []
+    failed: list[Finding] = []
+    for number, secret in enumerate(auth.client_secret, 1):
+        which = _which(auth, secret, number)
+        try:
+            grant = await endpoint.obtain(secret)
+            findings.append(ok(step, f"given{which}"))
+        except TokenError as error:
+            failed.append(fail(step, f"{error.reason}: {error.detail}{which}", error.reason))
+    if grant is not None:
+        # One of two secrets is enough to work with; that the other one is not accepted is worth knowing.
+        failed = [warn(step, finding.detail, finding.name) for finding in failed]
+    clock_finding = look_at_clock(transport.date, clock.read().wall)
+    return [*findings, *failed, *([clock_finding] if clock_finding else [])], grant
+
+
+def _which(auth: Auth, secret: Value, number: int) -> str:
+    total = len(auth.client_secret)
+    return f", with secret {number} of {total} (from {secret.origin})" if total > 1 else ""
+
+
+async def _look_at(grant: Grant, upstream: Upstream, egress: Egress) -> list[Finding]:
+    auth = upstream.auth
+    found = [look_at_scopes(auth.scopes, grant.scopes)]
+    try:
+        claims = jwt.decode(grant.text, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return [*found, ok("token: form", "opaque: only its issuer can read it"), look_at_life(grant.life)]
+    granted = claims.get("scope")
+    if isinstance(granted, str):  # Cognito's answer does not name the scopes, its token does.
+        found = [look_at_scopes(auth.scopes, tuple(granted.split()))]
+    extra = upstream.tls.ca_file if auth.tls == Tls() else None
+    seconds = float(auth.request_timeout)
+    signature = await look_at_signature(grant.text, claims.get("iss"), auth.tls, egress.token, extra, seconds)
+    return [*found, *look_at_claims(claims, auth, grant.life), signature]
+
+
+async def _ask(upstream: Upstream, egress: Egress, asked: Asked, grant: Grant | None) -> Finding:
+    """One request to the upstream, as the sidecar would send it, with the token or without."""
+    auth = upstream.auth
+    headers = {name: value.reveal() for name, value in upstream.headers.set.items()}
+    if grant is not None:
+        headers[auth.header] = f"{auth.scheme} {grant.text}".lstrip()
+    outgoing = Outgoing(upstream.url, upstream.tls, proxy=egress.upstream, replace_trust=True)
+    step = "upstream: without a token" if grant is None else "upstream: with the token"
+    path = upstream.url.path + asked.path
+    try:
+        reply = await outgoing.call(asked.method, headers, seconds=float(upstream.timeouts.response), path=path)
+    except TimeoutError:
+        return fail(step, f"no answer within {upstream.timeouts.response:g} s", "integration_failed")
+    except EgressError as error:
+        return fail(step, str(error), "proxy_failed")
+    except Exception as error:  # noqa: BLE001  (whatever it is; its text may quote the request)
+        return fail(step, f"no acceptable answer ({type(error).__name__})", "upstream_failed")
+    judge = without_token if grant is None else with_token
+    return judge(reply.status, reply.headers, reply.body or b"")

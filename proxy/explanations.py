@@ -1,0 +1,226 @@
+"""What can be wrong, what it means and what to do: the one table that answers, pages, `doctor` and the docs read.
+
+Meanings and remedies are one line each, for a person who sees them at night. Nothing of a request or an answer is
+quoted here.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from proxy.errors import REASONS, Reason
+
+
+class Explanation(NamedTuple):
+    """One thing that can be wrong."""
+
+    meaning: str
+    """A clause without a full stop, as it stands after `invalid_client: `."""
+    remedy: str
+    """One sentence that says what to do."""
+
+
+TOKEN: Final[dict[Reason, Explanation]] = {
+    "invalid_client": Explanation(
+        "the token endpoint does not accept this client id and secret",
+        "Compare client_id and client_secret with the app client of the user pool that token_url belongs to; "
+        "while a secret is rotated, list both.",
+    ),
+    "invalid_scope": Explanation(
+        "the token endpoint does not give this client the scopes that it asks for",
+        "Compare auth.scopes with the app client's allowed custom scopes, written as resource-server/scope.",
+    ),
+    "unauthorized_client": Explanation(
+        "this client is not allowed to use the client_credentials grant",
+        "Allow the OAuth flow client_credentials for the app client (AllowedOAuthFlows and "
+        "AllowedOAuthFlowsUserPoolClient).",
+    ),
+    "invalid_grant": Explanation(
+        "the token endpoint refuses the client_credentials grant to this client",
+        "Allow the OAuth flow client_credentials, and at least one custom scope, for the app client.",
+    ),
+    "invalid_request": Explanation(
+        "the token endpoint misses a field of the request or does not expect one",
+        "Compare auth.method and auth.extra_params with what the endpoint wants; an app client without a secret "
+        "cannot be used.",
+    ),
+    "unsupported_grant_type": Explanation(
+        "the token endpoint does not know the client_credentials grant",
+        "Check token_url: it ends in /oauth2/token at Cognito; another identity provider must have the grant "
+        "switched on.",
+    ),
+    "throttled": Explanation(
+        "the token endpoint asks for fewer calls",
+        "Nothing now: it is tried again as asked. If it lasts, see which others of the account and region call it "
+        "(Cognito: 150 calls a second), and lengthen the token's life.",
+    ),
+    "server_error": Explanation(
+        "the token endpoint failed",
+        "Nothing here: it is tried again. See the identity provider's own status.",
+    ),
+    "malformed_response": Explanation(
+        "what answered at token_url is no token endpoint, or gave no usable token",
+        "Open token_url's host in a browser: a wrong domain, a login page, a firewall or a proxy may answer in "
+        "its place.",
+    ),
+    "timeout": Explanation(
+        "the token endpoint did not answer in time",
+        "Check the way there (egress rules, proxy, DNS); raise auth.request_timeout if it is only slow.",
+    ),
+    "connection": Explanation(
+        "there is no connection to the token endpoint",
+        "Check the host of token_url, DNS, egress rules and the egress proxy from where the sidecar runs.",
+    ),
+    "tls": Explanation(
+        "the TLS connection to the token endpoint cannot be trusted",
+        "For a private CA set auth.tls.ca_file; if a proxy opens TLS on the way, add its CA; check this machine's "
+        "clock.",
+    ),
+    "credentials": Explanation(
+        "the client's own credentials cannot be read or sent",
+        "Check the files and variables that client_id, client_secret and auth.tls name, and their permissions.",
+    ),
+}
+"""By the reason that metrics, `/status` and the log give."""
+
+OTHER: Final[dict[str, Explanation]] = {
+    # Connections, to the token endpoint and the upstream alike.
+    "name_not_found": Explanation(
+        "the name does not resolve from here",
+        "Check the spelling of the host, and DNS where the sidecar runs; a Cognito domain exists only once it is "
+        "created.",
+    ),
+    "no_connection": Explanation(
+        "nothing answers at this address and port, or a firewall is in between",
+        "Check host and port, egress rules (NetworkPolicy, security group) and whether an egress proxy is needed.",
+    ),
+    "proxy_failed": Explanation(
+        "the egress proxy does not open a tunnel",
+        "Check egress_proxy or HTTPS_PROXY: address, credentials, and whether this host and port are allowed there.",
+    ),
+    "tls_failed": Explanation(
+        "TLS fails or the certificate is not trusted",
+        "For a private CA set tls.ca_file; for another name on the certificate tls.server_name; check this "
+        "machine's clock.",
+    ),
+    "certificate_ends_soon": Explanation(
+        "the server's certificate ends within two weeks",
+        "Whoever runs the server should renew it; a certificate that has ended stops every request.",
+    ),
+    # The configuration's values.
+    "looks_wrong": Explanation(
+        "the value does not look like what it should be",
+        "Look for quotes, spaces or a placeholder in the file or variable that it comes from.",
+    ),
+    # The token.
+    "scopes_missing": Explanation(
+        "the token lacks scopes that were asked for",
+        "Allow these scopes for the app client; an API that wants them answers 401 or 403 without them.",
+    ),
+    "short_life": Explanation(
+        "the token lives for less than five minutes",
+        "Lengthen the app client's access token validity: each renewal is a call that is billed and limited.",
+    ),
+    "other_client": Explanation(
+        "the token was issued to another client than the configured one",
+        "Check whether token_url and client_id belong together.",
+    ),
+    "no_access_token": Explanation(
+        "the token says of itself that it is no access token",
+        "Check the identity provider's settings: an ID token is refused by authorizers that check scopes.",
+    ),
+    "clock_skew": Explanation(
+        "this machine's clock and the token endpoint's differ",
+        "Set this machine's clock by NTP: others refuse tokens that seem to be expired or not yet valid.",
+    ),
+    "keys_unavailable": Explanation(
+        "the issuer's keys cannot be fetched from here, so the signature was not checked",
+        "Nothing for the sidecar, which does not need them; whoever verifies the token does.",
+    ),
+    "bad_signature": Explanation(
+        "the token's signature does not fit the issuer's keys",
+        "Check that token_url belongs to the issuer that the token names; every API will refuse this token.",
+    ),
+    # What the upstream says.
+    "open_to_all": Explanation(
+        "the upstream answers without a token as well",
+        "Check that the route has its authorizer, or that this path is meant to be public; try --path with "
+        "another one.",
+    ),
+    "not_authorized": Explanation(
+        "the upstream refuses the token",
+        "Compare the upstream's issuer, audience and scopes with what the token says (`token NAME --decode`).",
+    ),
+    "rest_unauthorized": Explanation(
+        "the REST API's authorizer refuses the token",
+        "Give the method an OAuth scope (without one an access token is taken for an ID token and refused), ask "
+        "for that "
+        "scope, and check the authorizer's user pool; deploy the stage after a change.",
+    ),
+    "rest_unknown_route": Explanation(
+        "API Gateway has no such route: `Missing Authentication Token` is what it says to an unknown path or method",
+        "Check the stage in url and the path and method (--path, --method); deploy the stage after a change.",
+    ),
+    "token_expired": Explanation(
+        "API Gateway takes the token for expired although it is new",
+        "Set this machine's clock by NTP, and see whether something on the way replaces the token.",
+    ),
+    "forbidden": Explanation(
+        "the upstream knows the caller and does not allow this: a scope, an API key, a resource policy or a firewall",
+        "HTTP API: ask for the route's scope. REST API: set x-api-key by headers.set where the method wants a "
+        "key. Else see "
+        "its resource policy and its WAF.",
+    ),
+    "wrong_audience": Explanation(
+        "the HTTP API's JWT authorizer does not have this client in its audience",
+        "Add the app client's id to the authorizer's Audience: Cognito's access tokens have no aud, so client_id "
+        "is compared.",
+    ),
+    "wrong_issuer": Explanation(
+        "the authorizer expects tokens of another issuer",
+        "Set the authorizer's issuer to the token's iss: https://cognito-idp.REGION.amazonaws.com/POOL_ID.",
+    ),
+    "not_a_jwt": Explanation(
+        "the authorizer finds no JWT in the header that it looks at",
+        "Check auth.header and auth.scheme against the authorizer's identity source.",
+    ),
+    "no_route": Explanation(
+        "the upstream has no such path, but the token is not what it complains about",
+        "Try a path that exists with --path; check the base path in url.",
+    ),
+    "upstream_throttled": Explanation(
+        "the upstream limits the rate, or its quota is used up",
+        "See the stage's throttling and the usage plan of the API key.",
+    ),
+    "integration_failed": Explanation(
+        "the gateway let the request in, but what is behind it failed or took too long",
+        "See the integration's own log (Lambda, VPC link); API Gateway waits for 29 s.",
+    ),
+    "upstream_failed": Explanation(
+        "the upstream answers with an error of its own",
+        "See the upstream's log; the token is not what it complains about.",
+    ),
+    "redirected": Explanation(
+        "the upstream answers with a redirect, which the sidecar passes on and never follows",
+        "Set url to where it points, if that is the API itself.",
+    ),
+}
+"""By the names that `doctor` gives."""
+
+
+def explain(name: str) -> Explanation:
+    """The explanation of a reason or of a name of `OTHER`. Raises KeyError."""
+    return OTHER[name] if name in OTHER else TOKEN[name]  # type: ignore[index]
+
+
+def remedy(reason: str) -> str:
+    """What to do about a reason; nothing for one that is not known."""
+    return next((known.remedy for name, known in TOKEN.items() if name == reason), "")
+
+
+def with_remedy(reason: Reason, detail: str) -> str:
+    """`reason: detail.` and what to do, as a caller reads it in a problem's detail and a person on the page."""
+    return f"{reason}: {detail}. {remedy(reason)}"
+
+
+assert TOKEN.keys() == {*REASONS}  # noqa: S101  (a reason without an explanation would be found at night)

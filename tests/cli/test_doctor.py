@@ -1,0 +1,123 @@
+"""`doctor`: what a person sees, and what a program reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy.cli import doctor as module
+from proxy.doctor.finding import fail, ok, skip, warn
+from proxy.emulator import Emulator
+from proxy.explanations import OTHER
+from tests.cli.conftest import Outcome, Run
+
+TOO_SHORT = OTHER["short_life"]
+RunBeside = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    async with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def doctor(command: Run, emulator: Emulator, tmp_path: Path) -> RunBeside:
+    """Run `doctor` on a thread beside the emulator: `good` and `bad` are configured, the second with a wrong secret."""
+
+    def upstream(number: int, secret: str) -> dict[str, Any]:
+        settings = emulator.settings
+        auth = {"token_url": emulator.token_url, "client_id": settings.client_id, "client_secret": secret}
+        return {
+            "listen": f"127.0.0.1:{8080 + number}",
+            "url": emulator.gateway_url("rest"),
+            "auth": {**auth, "scopes": list(settings.scopes)},
+        }
+
+    async def run(*argv: str) -> Outcome:
+        upstreams = {
+            "good": upstream(0, emulator.settings.client_secrets[0]),
+            "bad": upstream(1, "wrong_secret_of_ours"),
+        }
+        file = tmp_path / "sidecar.yaml"
+        file.write_text(yaml.safe_dump({"upstreams": upstreams}, sort_keys=False))
+        return await asyncio.to_thread(command, "doctor", *argv, "--config", str(file))
+
+    return run
+
+
+async def test_an_upstream_that_works(doctor: RunBeside, emulator: Emulator) -> None:
+    outcome = await doctor("good")
+    assert outcome.code == 0, outcome
+    lines = outcome.out.splitlines()
+    assert lines[0] == f"good  {emulator.gateway_url('rest')}"
+    assert "  ✓ upstream: with the token: a REST API answers 200 `Hello World!`" in lines
+    assert emulator.settings.client_secrets[0] not in outcome.out
+
+
+async def test_what_fails_is_explained_in_two_lines(doctor: RunBeside) -> None:
+    outcome = await doctor()
+    assert outcome.code == 1
+    good, bad = outcome.out.split("\n\n")
+    assert "✗" not in good
+    lines = bad.splitlines()
+    at = lines.index("  ✗ token: invalid_client: the token endpoint does not accept this client id and secret")
+    assert lines[at + 1].startswith("      to do: Compare client_id and client_secret with the app client")
+    assert "  - upstream: with the token: not tried, because of what failed before" in lines
+    assert "wrong_secret_of_ours" not in outcome.out + outcome.err
+
+
+async def test_for_programs(doctor: RunBeside) -> None:
+    outcome = await doctor("bad", "--json")
+    told = json.loads(outcome.out)
+    assert (outcome.code, told["ok"], [*told["upstreams"]]) == (1, False, ["bad"])
+    [failure] = [step for step in told["upstreams"]["bad"] if step["result"] == "fail"]
+    assert (failure["step"], failure["name"]) == ("token", "invalid_client")
+    assert failure["meaning"] == "the token endpoint does not accept this client id and secret"
+    assert failure["to_do"].startswith("Compare client_id")
+    good = json.loads((await doctor("good", "--json")).out)
+    assert good["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("nobody",), "No such upstream 'nobody'. The configuration has good, bad."),
+        (("--path", "orders"), "'orders' does not begin with a slash."),
+    ],
+)
+async def test_wrong_usage(doctor: RunBeside, argv: tuple[str, ...], said: str) -> None:
+    outcome = await doctor(*argv)
+    assert outcome.code == 2
+    assert said in outcome.err
+
+
+def test_marks_where_there_is_no_colour(capsys: pytest.CaptureFixture[str]) -> None:
+    for finding in (ok("a", "x"), warn("b", "x\ny", "short_life"), fail("c", "x", "timeout"), skip("d", "of c")):
+        module.show(finding)
+    assert capsys.readouterr().out.splitlines() == [
+        "  ✓ a: x",
+        "  ! b: x y",
+        "      means: the token lives for less than five minutes",
+        f"      to do: {TOO_SHORT.remedy}",
+        "  ✗ c: x",
+        "      means: the token endpoint did not answer in time",
+        "      to do: Check the way there (egress rules, proxy, DNS); raise auth.request_timeout if it is only slow.",
+        "  - d: not tried, of c",
+    ]
+
+
+@pytest.mark.parametrize(("no_color", "shown"), [("", "\x1b[31m✗\x1b[0m"), ("1", "✗")])
+def test_colours_in_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, no_color: str, shown: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    module.show(fail("c", "x", "timeout"))
+    assert capsys.readouterr().out.startswith(f"  {shown} c: x\n")

@@ -1,0 +1,103 @@
+"""What an upstream's answer means: the emulator's own refusals, and those of others."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+
+from proxy.doctor.finding import Mark
+from proxy.doctor.gateways import kind_of, meaning, with_token, without_token
+from proxy.emulator.answers import Answer
+from proxy.emulator.gateways import HttpApi, LoadBalancer, RestApi
+from proxy.emulator.tokens import Verdict
+
+REST = RestApi(("s/x",), os.urandom)
+HTTP = HttpApi(("s/x",), os.urandom)
+ALB = LoadBalancer(("s/x",), os.urandom)
+
+
+def _taken(answer: Answer) -> tuple[int, CIMultiDict[str], bytes]:
+    return answer.status, CIMultiDict(answer.fields), answer.body
+
+
+def _plain(status: int, body: Any = None, **headers: str) -> tuple[int, CIMultiDict[str], bytes]:
+    return status, CIMultiDict(headers), json.dumps(body).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "name"),
+    [
+        pytest.param(_taken(REST.let_in()), "a REST API", None, id="REST: let in"),
+        pytest.param(_taken(REST.refused(Verdict.SCOPE)), "a REST API", "rest_unauthorized", id="REST: scope"),
+        pytest.param(_taken(REST.refused(Verdict.EXPIRED)), "a REST API", "token_expired", id="REST: expired"),
+        pytest.param(_taken(REST.unknown_route()), "a REST API", "rest_unknown_route", id="REST: route"),
+        pytest.param(_taken(REST.failed(403)), "a REST API", "forbidden", id="REST: API key"),
+        pytest.param(_taken(REST.failed(429)), "a REST API", "upstream_throttled", id="REST: throttled"),
+        pytest.param(_taken(REST.failed(504)), "a REST API", "integration_failed", id="REST: slow integration"),
+        pytest.param(_taken(HTTP.let_in()), "an HTTP API", None, id="HTTP: let in"),
+        pytest.param(_taken(HTTP.refused(Verdict.SCOPE)), "an HTTP API", "forbidden", id="HTTP: scope"),
+        pytest.param(_taken(HTTP.refused(Verdict.AUDIENCE)), "an HTTP API", "wrong_audience", id="HTTP: audience"),
+        pytest.param(_taken(HTTP.refused(Verdict.ISSUER)), "an HTTP API", "wrong_issuer", id="HTTP: issuer"),
+        pytest.param(_taken(HTTP.refused(Verdict.EXPIRED)), "an HTTP API", "token_expired", id="HTTP: expired"),
+        pytest.param(_taken(HTTP.refused(Verdict.MALFORMED)), "an HTTP API", "not_a_jwt", id="HTTP: no JWT"),
+        pytest.param(_taken(HTTP.refused(Verdict.SIGNATURE)), "an HTTP API", "not_authorized", id="HTTP: signature"),
+        pytest.param(_taken(HTTP.unknown_route()), "an HTTP API", "no_route", id="HTTP: route"),
+        pytest.param(_taken(ALB.refused(Verdict.SIGNATURE)), "a load balancer", "not_authorized", id="ALB: refused"),
+        pytest.param(_plain(200), "an upstream", None, id="another: good"),
+        pytest.param(_plain(302), "an upstream", "redirected", id="another: elsewhere"),
+        pytest.param(_plain(500), "an upstream", "upstream_failed", id="another: fails"),
+        pytest.param(_plain(405), "an upstream", None, id="another: let in, but not like this"),
+        pytest.param(
+            _plain(403, {"message": "Missing Authentication Token"}), "an upstream", "rest_unknown_route", id="r"
+        ),
+    ],
+)
+def test_what_it_means(answer: tuple[int, CIMultiDict[str], bytes], kind: str, name: str | None) -> None:
+    assert kind_of(answer[1]) == kind
+    assert meaning(*answer) == name
+
+
+@pytest.mark.parametrize(
+    ("answer", "mark", "name"),
+    [
+        pytest.param(_taken(REST.refused(Verdict.MISSING)), Mark.OK, "", id="401 is what is wanted"),
+        pytest.param(_plain(403), Mark.OK, "", id="403 as well"),
+        pytest.param(_plain(200), Mark.WARN, "open_to_all", id="anybody is let in"),
+        pytest.param(_taken(REST.unknown_route()), Mark.WARN, "rest_unknown_route", id="no such route"),
+        pytest.param(_plain(500), Mark.WARN, "upstream_failed", id="it fails"),
+        pytest.param(_plain(400), Mark.WARN, "upstream_failed", id="something else"),
+    ],
+)
+def test_without_a_token(answer: tuple[int, CIMultiDict[str], bytes], mark: Mark, name: str) -> None:
+    assert without_token(*answer)[1:2] + without_token(*answer)[3:] == (mark, name)
+
+
+@pytest.mark.parametrize(
+    ("answer", "mark", "name"),
+    [
+        pytest.param(_taken(HTTP.let_in()), Mark.OK, "", id="let in"),
+        pytest.param(_taken(REST.refused(Verdict.SCOPE)), Mark.FAIL, "rest_unauthorized", id="refused"),
+        pytest.param(
+            _taken(REST.unknown_route()), Mark.WARN, "rest_unknown_route", id="no such route is not the token"
+        ),
+        pytest.param(_plain(404), Mark.WARN, "no_route", id="no such path"),
+        pytest.param(_plain(502), Mark.FAIL, "upstream_failed", id="it fails"),
+    ],
+)
+def test_with_the_token(answer: tuple[int, CIMultiDict[str], bytes], mark: Mark, name: str) -> None:
+    assert with_token(*answer)[1:2] + with_token(*answer)[3:] == (mark, name)
+
+
+def test_only_a_gateways_own_message_is_shown_and_little_of_it() -> None:
+    shown = with_token(*_taken(REST.failed(401, "x" * 500 + "\n\x1b[31m"))).detail
+    assert shown == f"a REST API answers 401 `{'x' * 80}`"
+    assert with_token(*_plain(401, {"message": "a token, perhaps"})).detail == "an upstream answers 401"
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 100_000, b"[]", b'{"message": 5}'])
+def test_any_body_will_do(body: bytes) -> None:
+    assert with_token(401, CIMultiDict({"x-amz-apigw-id": "x"}), body).detail == "a REST API answers 401"

@@ -1,0 +1,36 @@
+"""One table says what everything means and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.errors import REASONS
+from proxy.explanations import OTHER, TOKEN, Explanation, explain, remedy, with_remedy
+
+ALL: dict[str, Explanation] = {**{str(name): known for name, known in TOKEN.items()}, **OTHER}
+
+
+def test_every_reason_is_explained() -> None:
+    assert {*TOKEN} == {*REASONS}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_explanation_is_two_lines_for_a_person(name: str) -> None:
+    meaning, to_do = explain(name)
+    assert meaning == ALL[name].meaning
+    assert "\n" not in meaning + to_do
+    assert not meaning.endswith("."), "it stands in the middle of a sentence"
+    assert meaning[0].islower() or meaning.startswith(("TLS", "API"))
+    assert to_do[0].isupper()
+    assert to_do.endswith((".", ")."))
+
+
+def test_a_name_that_nobody_gives() -> None:
+    with pytest.raises(KeyError):
+        explain("nothing")
+    assert remedy("nothing") == ""
+
+
+def test_what_a_caller_reads() -> None:
+    told = with_remedy("timeout", "the token endpoint did not answer within 10 s")
+    assert told == f"timeout: the token endpoint did not answer within 10 s. {TOKEN['timeout'].remedy}"
