@@ -52,6 +52,10 @@ _SOURCE: Schema = {
         },
     ],
 }
+# With a digit that is not 0 before the point or after it. Without a lookahead, which Go's validators do not know.
+_POSITIVE_DURATION = (
+    "^([0-9]{0,11}[1-9][0-9]{0,11}([.][0-9]{1,6})?|[0-9]{1,12}[.][0-9]{0,5}[1-9][0-9]{0,5})(ms|s|m|h)?$"
+)
 _RULE_PATTERNS = {
     "prefix": "^/",
     "path_pattern": "^/",
@@ -132,8 +136,7 @@ def _special(form: Shape, definitions: Schema) -> Schema:
     if form.base is Duration:
         if form.meta.gt is None:
             return _either({"type": "number", "minimum": 0}, {"type": "string", "pattern": DURATION_PATTERN})
-        positive = f"^(?=.*[1-9]){DURATION_PATTERN[1:]}"
-        return _either({"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": positive})
+        return _either({"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": _POSITIVE_DURATION})
     if form.base is Size:
         return _either({"type": "integer", "minimum": 0}, {"type": "string", "pattern": SIZE_PATTERN})
     if form.base is Address:
