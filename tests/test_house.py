@@ -251,9 +251,8 @@ def test_serving_imports_nothing_that_it_does_not_need() -> None:
 
 
 def _sources() -> list[Path]:
-    ours = [
-        path for room in ("proxy", "tests", "bench", "trials", "requirements") for path in (ROOT / room).rglob("*.py")
-    ]
+    rooms = ("proxy", "tests", "bench", "trials", "requirements", "helm")
+    ours = [path for room in rooms for path in (ROOT / room).rglob("*.py")]
     return [path for path in ours if "node_modules" not in path.parts]
 
 

@@ -83,7 +83,7 @@ async def test_make_refuses_what_is_not_in_the_lock(tmp_path: Path, lock: str) -
 
 
 def _installs(text: str) -> list[str]:
-    return re.findall(r".*\bpip\b.*\binstall\b.*|.*\$\(PIP\) install.*", text)
+    return re.findall(r".*\bpip\b.*\binstall\b.*|.*\$\(\w*PIP\) (?:install|download).*", text)
 
 
 @pytest.mark.parametrize("name", ["Makefile", ".ci/run"])

@@ -15,7 +15,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from requirements.locks import HERE, PROJECT, licence, lock
 
-LOCKS = ["run.txt", "aws.txt", "dev.txt", "proof.txt"]
+LOCKS = ["run.txt", "aws.txt", "dev.txt", "proof.txt", "kubernetes.txt", "helm.txt"]
 PAGE = HERE.parent / "docs" / "dependencies.md"
 
 
@@ -34,8 +34,16 @@ def _required(name: str) -> list[Requirement]:
         "aws.txt": project["project"]["dependencies"] + extras,
         "dev.txt": project["project"]["dependencies"] + project["build-system"]["requires"] + groups["dev"],
         "proof.txt": groups["proof"],
+        "kubernetes.txt": _listed("kubernetes.in"),
+        "helm.txt": _listed("helm.in"),
     }
     return [Requirement(line) for line in lines.get(name) or chain(*lines.values())]
+
+
+def _listed(name: str) -> list[str]:
+    """What a list beside the locks asks for, without its comments."""
+    lines = (HERE / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in (line.partition("#")[0].strip() for line in lines) if line]
 
 
 @pytest.mark.parametrize("name", LOCKS)

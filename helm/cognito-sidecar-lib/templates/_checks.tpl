@@ -1,0 +1,136 @@
+{{/*
+Mistakes that lie between values, which no schema sees. Each is a line with the path of the value and what to do, and all
+come at once. What is wrong within `config` alone is said by the sidecar itself (`cognito-sidecar check`).
+*/}}
+
+{{/* Fails with everything that is wrong. It takes a scope. The chart cognito-sidecar adds checks, and fails by itself. */}}
+{{- define "cognito-sidecar.check" -}}
+{{- if not .standalone -}}
+{{-   include "cognito-sidecar.problems" . | trim | include "cognito-sidecar.fail" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "cognito-sidecar.fail" -}}
+{{- with . -}}
+{{-   fail (printf "\n\n  %s\n" (replace "\n" "\n  " .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "cognito-sidecar.problems" -}}
+{{- $config := printf "%sconfig" .at -}}
+{{- if not .values.config.upstreams }}
+{{ $config }}.upstreams: at least one upstream is needed: write it as in config.example.yaml
+{{- end }}
+{{- include "cognito-sidecar.problems.place" . }}
+{{- include "cognito-sidecar.problems.sources" . }}
+{{- include "cognito-sidecar.problems.listeners" . }}
+{{- range $name, $upstream := .values.config.upstreams }}
+{{- include "cognito-sidecar.problems.literals" (dict "path" (printf "%s.upstreams.%s" $config $name) "upstream" $upstream) }}
+{{- end }}
+{{- with .values.config.require_header }}
+{{- if kindIs "string" .value }}
+{{ $config }}.require_header.value: whoever reads the ConfigMap would read it: put it into the Secret that existingSecret names, and write {file: {{ include "cognito-sidecar.secretsDirectory" . }}/KEY}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "cognito-sidecar.problems.place" -}}
+{{- if and .values.native (not .standalone) (semverCompare "<1.29.0-0" .kubeVersion) }}
+{{ .at }}native: native sidecars need Kubernetes 1.29, and this is {{ .kubeVersion }}: set it to false, and put the container under `containers`
+{{- end }}
+{{- if and .values.existingSecret .values.existingSecrets }}
+{{ .at }}existingSecrets: existingSecret is set as well: name it here too, under a name of its own
+{{- end }}
+{{- $admin := include "cognito-sidecar.admin" .values.config | fromJson }}
+{{- if and .values.prometheusAnnotations $admin.loopback }}
+{{ .at }}prometheusAnnotations: {{ .at }}config.admin.listen is on loopback, where Prometheus does not come: set it to 0.0.0.0:9090
+{{- end }}
+{{- end -}}
+
+{{/* Files and variables that the configuration reads: is there what they come from, and is there anything for nothing? */}}
+{{- define "cognito-sidecar.problems.sources" -}}
+{{- $scope := . -}}
+{{- $values := .values -}}
+{{- $secrets := printf "%s/" (include "cognito-sidecar.secretsDirectory" .) -}}
+{{- $bundles := printf "%s/" (include "cognito-sidecar.caDirectory" .) -}}
+{{- $variables := list -}}
+{{- range $values.extraEnv }}{{ $variables = append $variables .name }}{{ end -}}
+{{- $read := list -}}
+{{- range splitList "\n" (include "cognito-sidecar.sources" (dict "value" $values.config "path" (printf "%sconfig" .at))) }}
+{{- with fromJson (. | default "{}") }}
+{{- if eq (.kind | default "") "env" }}
+{{- if not (or $values.extraEnvFrom (has .name $variables) (hasPrefix "AWS_" .name)) }}
+{{ .path }}: nothing sets the environment variable {{ .name }}: add it to {{ $scope.at }}extraEnv, or read a file of a Secret
+{{- end }}
+{{- else if .kind }}
+{{- $read = append $read .name }}
+{{- $directory := trimPrefix $secrets .name | dir }}
+{{- if not (hasPrefix "/" .name) }}
+{{ .path }}: {{ .name }} is relative to /etc/cognito-sidecar, where nothing but config.yaml is: write the whole path
+{{- else if hasPrefix $secrets .name }}
+{{- if and (eq $directory ".") (not $values.existingSecret) }}
+{{ .path }}: {{ .name }} is in no Secret: set {{ $scope.at }}existingSecret to the name of the Secret that has the key {{ base .name }}
+{{- else if and (ne $directory ".") (not (hasKey $values.existingSecrets $directory)) }}
+{{ .path }}: {{ .name }} is in no Secret: set {{ $scope.at }}existingSecrets.{{ $directory }} to the name of the Secret that has the key {{ base .name }}
+{{- end }}
+{{- else if and (hasPrefix $bundles .name) (not (hasKey $values.caBundles (trimPrefix $bundles .name | dir))) }}
+{{ .path }}: {{ .name }} is in no bundle: set {{ $scope.at }}caBundles.{{ trimPrefix $bundles .name | dir }} to {configMap: NAME} or {secret: NAME}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $directories := list }}
+{{- range $read }}{{ $directories = append $directories (dir .) }}{{ end }}
+{{- if and .values.existingSecret (not (has (trimSuffix "/" $secrets) $directories)) }}
+{{ .at }}existingSecret: nothing in {{ .at }}config reads it: write {file: {{ $secrets }}KEY} where a value of it belongs
+{{- end }}
+{{- range $name, $_ := .values.existingSecrets }}
+{{- if not (has (print $secrets $name) $directories) }}
+{{ $scope.at }}existingSecrets.{{ $name }}: nothing in {{ $scope.at }}config reads it: write {file: {{ $secrets }}{{ $name }}/KEY} where a value of it belongs
+{{- end }}
+{{- end }}
+{{- range $name, $bundle := .values.caBundles }}
+{{- if not (has (print $bundles $name) $directories) }}
+{{ $scope.at }}caBundles.{{ $name }}: nothing in {{ $scope.at }}config reads it: write `ca_file: {{ $bundles }}{{ $name }}/KEY` under an upstream's tls
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "cognito-sidecar.problems.listeners" -}}
+{{- $scope := . -}}
+{{- $mounted := list (include "cognito-sidecar.socketDirectory" .) -}}
+{{- range .values.extraVolumeMounts }}{{ $mounted = append $mounted (trimSuffix "/" .mountPath) }}{{ end -}}
+{{- range $name, $upstream := .values.config.upstreams }}
+{{- $path := printf "%sconfig.upstreams.%s.listen" $scope.at $name }}
+{{- $address := include "cognito-sidecar.address" $upstream.listen | fromJson }}
+{{- if and $address.unix (not (has (dir $address.unix) $mounted)) }}
+{{ $path }}: {{ dir $address.unix }} cannot be written to: listen on {{ first $mounted }}/{{ base $address.unix }}, whose directory the app can share, or mount a volume there
+{{- else if and $address.unix $address.narrow (not $scope.standalone) }}
+{{ $path }}: only the sidecar's own user could connect: write {unix: {{ $address.unix }}, mode: "0666"}, since no other container than yours mounts the directory, or {unix: …, group: the pod's fsGroup}
+{{- end }}
+{{- if not (or $address.loopback $scope.standalone $scope.values.config.allow_remote_clients) }}
+{{ $path }}: {{ $address.host }} is not loopback, and whoever reaches it can use the credential: listen on 127.0.0.1, or set {{ $scope.at }}config.allow_remote_clients to true
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Secrets that stand in the values themselves, and so would in the ConfigMap. */}}
+{{- define "cognito-sidecar.problems.literals" -}}
+{{- $path := .path -}}
+{{- $fix := printf "put it into the Secret that existingSecret names, and write {file: %s/KEY}" (include "cognito-sidecar.secretsDirectory" .) -}}
+{{- $secret := .upstream.auth.client_secret -}}
+{{- range $one := ternary $secret (list $secret) (kindIs "slice" $secret) }}
+{{- if kindIs "string" $one }}
+{{ $path }}.auth.client_secret: whoever reads the ConfigMap would read it: {{ $fix }}
+{{- end }}
+{{- end }}
+{{- $egress := .upstream.egress_proxy }}
+{{- if and (kindIs "string" $egress) (contains "@" (toString $egress)) }}
+{{ $path }}.egress_proxy: whoever reads the ConfigMap would read the password: {{ $fix }}
+{{- end }}
+{{- range $header, $value := dig "headers" "set" (dict) .upstream }}
+{{- if and (kindIs "string" $value) (has (lower $header) (list "authorization" "cookie" "x-api-key")) }}
+{{ $path }}.headers.set.{{ $header }}: whoever reads the ConfigMap would read it: {{ $fix }}
+{{- end }}
+{{- end }}
+{{- end -}}

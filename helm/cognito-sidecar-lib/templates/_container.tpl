@@ -1,0 +1,104 @@
+{{/*
+The sidecar's container: under `initContainers`, as the first of them, so that those after it can use it already; with
+`native: false` under `containers`.
+
+It has no preStop hook: the kubelet would run that when the pod begins to end, while the app is still at work. SIGTERM
+reaches a native sidecar when the app has gone.
+*/}}
+{{- define "cognito-sidecar.container" -}}
+{{- $scope := include "cognito-sidecar.scope" . | fromJson -}}
+{{- include "cognito-sidecar.check" $scope -}}
+{{- $values := $scope.values -}}
+{{- $admin := include "cognito-sidecar.admin" $values.config | fromJson -}}
+{{- $ports := (include "cognito-sidecar.ports" $values.config | fromJson).ports -}}
+- name: cognito-sidecar
+  image: {{ include "cognito-sidecar.image" $values | quote }}
+  imagePullPolicy: {{ $values.image.pullPolicy }}
+  args: [run]
+  {{- if and $values.native (not $scope.standalone) }}
+  restartPolicy: Always
+  {{- end }}
+  {{- with $values.extraEnv }}
+  env:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.extraEnvFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if or $ports (not $admin.loopback) }}
+  ports:
+    {{- range $ports }}
+    - name: http-{{ . }}
+      containerPort: {{ . }}
+    {{- end }}
+    {{- if not $admin.loopback }}
+    - name: cognito-metrics
+      containerPort: {{ int $admin.port }}
+    {{- end }}
+  {{- end }}
+  {{- include "cognito-sidecar.probe" (list "startup" "/startupz" $values.probes.startup $admin.loopback) }}
+  {{- include "cognito-sidecar.probe" (list "liveness" "/livez" $values.probes.liveness $admin.loopback) }}
+  {{- include "cognito-sidecar.probe" (list "readiness" "/readyz" $values.probes.readiness $admin.loopback) }}
+  {{- with $values.resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    {{- toYaml $values.securityContext | nindent 4 }}
+  volumeMounts:
+    - name: cognito-sidecar-config
+      mountPath: /etc/cognito-sidecar
+      readOnly: true
+    {{- if $values.existingSecret }}
+    - name: cognito-sidecar-secret
+      mountPath: {{ include "cognito-sidecar.secretsDirectory" . }}
+      readOnly: true
+    {{- end }}
+    {{- range $name, $_ := $values.existingSecrets }}
+    - name: cognito-sidecar-secret-{{ $name }}
+      mountPath: {{ include "cognito-sidecar.secretsDirectory" $ }}/{{ $name }}
+      readOnly: true
+    {{- end }}
+    {{- range $name, $_ := $values.caBundles }}
+    - name: cognito-sidecar-ca-{{ $name }}
+      mountPath: {{ include "cognito-sidecar.caDirectory" $ }}/{{ $name }}
+      readOnly: true
+    {{- end }}
+    {{- if include "cognito-sidecar.sharesSocket" $values.config }}
+    - name: cognito-sidecar-socket
+      mountPath: {{ include "cognito-sidecar.socketDirectory" . }}
+    {{- end }}
+    {{- with $values.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{- define "cognito-sidecar.image" -}}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
+{{- else -}}
+{{ .image.repository }}:{{ .image.tag | default (include "cognito-sidecar.version" .) }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+One probe, from a list of its name, path, values and whether the admin listener is on loopback. The kubelet asks by the
+pod's address, which a listener on loopback does not hear; there the probe runs `healthcheck` in the container.
+*/}}
+{{- define "cognito-sidecar.probe" -}}
+{{- $name := index . 0 -}}
+{{- $values := index . 2 -}}
+{{- if $values.enabled }}
+  {{ $name }}Probe:
+    {{- if index . 3 }}
+    exec:
+      command: [cognito-sidecar, healthcheck, --{{ get (dict "startup" "startup" "liveness" "live" "readiness" "ready") $name }}]
+    {{- else }}
+    httpGet:
+      path: {{ index . 1 }}
+      port: cognito-metrics
+    {{- end }}
+    {{- omit $values "enabled" | toYaml | nindent 4 }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,211 @@
+"""Mistakes that lie between values: each is refused with its path and with what to do, and all at once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.helm.rig import CASES, HELMS, Case, Helm, refusal, rendered
+
+_SECRETS = "/var/run/secrets/cognito-sidecar"
+_SIDECAR = "cognitoSidecar__config__upstreams__orders"
+_ORDERS = "config__upstreams__orders"
+
+LIBRARY = [
+    (
+        {"cognitoSidecar__existingSecret": '""'},
+        f"orders.auth.client_id: {_SECRETS}/client_id is in no Secret: set cognitoSidecar.existingSecret to",
+    ),
+    (
+        {"cognitoSidecar__existingSecret": '""', "cognitoSidecar__existingSecrets": '{"orders": "orders-cognito"}'},
+        "cognitoSidecar.existingSecrets.orders: nothing in cognitoSidecar.config reads it",
+    ),
+    (
+        {"cognitoSidecar__existingSecrets": '{"orders": "orders-cognito"}'},
+        "cognitoSidecar.existingSecrets: existingSecret is set as well",
+    ),
+    (
+        {f"{_SIDECAR}__auth__client_id": f'{{"file": "{_SECRETS}/orders/client_id"}}'},
+        f"{_SECRETS}/orders/client_id is in no Secret: set cognitoSidecar.existingSecrets.orders to",
+    ),
+    (
+        {f"{_SIDECAR}__auth__client_id": '"id"', f"{_SIDECAR}__auth__client_secret": '{"file": "/vault/secret"}'},
+        "cognitoSidecar.existingSecret: nothing in cognitoSidecar.config reads it",
+    ),
+    (
+        {f"{_SIDECAR}__auth__client_id": '{"file": "client_id"}'},
+        "auth.client_id: client_id is relative to /etc/cognito-sidecar",
+    ),
+    (
+        {f"{_SIDECAR}__headers": '{"set": {"X-Tenant": {"env": "CLIENT_ID"}}}'},
+        "headers.set.X-Tenant: nothing sets the environment variable CLIENT_ID: add it to cognitoSidecar.extraEnv",
+    ),
+    (
+        {f"{_SIDECAR}__auth__client_secret": f'[{{"file": "{_SECRETS}/client_secret"}}, {{"env": "NEXT"}}]'},
+        "auth.client_secret[1]: nothing sets the environment variable NEXT",
+    ),
+    (
+        {f"{_SIDECAR}__tls": '{"ca_file": "/etc/cognito-sidecar-ca/corporate/ca.crt"}'},
+        "/etc/cognito-sidecar-ca/corporate/ca.crt is in no bundle: set cognitoSidecar.caBundles.corporate to",
+    ),
+    (
+        {"cognitoSidecar__caBundles": '{"corporate": {"configMap": "ca"}}'},
+        "cognitoSidecar.caBundles.corporate: nothing in cognitoSidecar.config reads it",
+    ),
+    (
+        {f"{_SIDECAR}__listen": '"0.0.0.0:8080"'},
+        "orders.listen: 0.0.0.0 is not loopback, and whoever reaches it can use the credential",
+    ),
+    (
+        {f"{_SIDECAR}__listen": '{"unix": "/tmp/orders.sock", "mode": "0666"}'},
+        "orders.listen: /tmp cannot be written to: listen on /run/cognito-sidecar/orders.sock",
+    ),
+    (
+        {f"{_SIDECAR}__listen": '"unix:/run/cognito-sidecar/orders.sock"'},
+        'own user could connect: write {unix: /run/cognito-sidecar/orders.sock, mode: "0666"}',
+    ),
+    ({"cognitoSidecar__prometheusAnnotations": "true"}, "cognitoSidecar.prometheusAnnotations: "),
+    ({f"{_SIDECAR}__auth__client_secret": '"abc"'}, "orders.auth.client_secret: whoever reads the ConfigMap"),
+    (
+        {f"{_SIDECAR}__auth__client_secret": f'[{{"file": "{_SECRETS}/client_secret"}}, "abc"]'},
+        "orders.auth.client_secret: whoever reads the ConfigMap",
+    ),
+    ({f"{_SIDECAR}__egress_proxy": '"http://me:abc@proxy:3128"'}, "orders.egress_proxy: whoever reads the ConfigMap"),
+    ({f"{_SIDECAR}__headers": '{"set": {"X-Api-Key": "abc"}}'}, "orders.headers.set.X-Api-Key: whoever reads"),
+    (
+        {"cognitoSidecar__config__require_header": '{"name": "X-Key", "value": "abc"}'},
+        "cognitoSidecar.config.require_header.value: whoever reads the ConfigMap",
+    ),
+]
+
+APPLICATION = [
+    ({"existingSecret": '""'}, "config.upstreams.orders.auth.client_secret: "),
+    ({f"{_ORDERS}__listen": '"127.0.0.1:8080"'}, "config.upstreams.orders.listen: no other pod reaches 127.0.0.1:8080"),
+    ({f"{_ORDERS}__listen": '"[::1]:80"'}, "config.upstreams.orders.listen: no other pod reaches [::1]:80"),
+    (
+        {f"{_ORDERS}__listen": '"unix:/run/cognito-sidecar/orders.sock"'},
+        "config.upstreams.orders.listen: no other pod reaches a unix socket",
+    ),
+    ({"config__allow_remote_clients": "false"}, "config.allow_remote_clients: callers of a Deployment"),
+    ({"networkPolicy__enabled": "false"}, "networkPolicy.enabled: every pod of the cluster could use the credential"),
+    (
+        {f"{_ORDERS}__url": '"https://orders.test:8443"'},
+        "networkPolicy.egressPorts: the upstream orders needs port 8443",
+    ),
+    ({f"{_ORDERS}__url": '"http://orders.test/v1"'}, "networkPolicy.egressPorts: the upstream orders needs port 80"),
+    ({f"{_ORDERS}__auth__token_url": '"https://[2001:db8::1]:444/"'}, "the upstream orders needs port 444"),
+    ({f"{_ORDERS}__egress_proxy": '"http://proxy.test:3128"'}, "the upstream orders needs port 3128"),
+    (
+        {"config__admin__listen": '"127.0.0.1:9090"', "serviceMonitor__enabled": "true"},
+        "serviceMonitor.enabled: config.admin.listen is on loopback",
+    ),
+    (
+        {"autoscaling": '{"enabled": true, "minReplicas": 5, "maxReplicas": 4}'},
+        "autoscaling.minReplicas: 5 is more than maxReplicas, 4",
+    ),
+    ({"podDisruptionBudget__minAvailable": "1"}, "podDisruptionBudget.minAvailable: maxUnavailable is set as well"),
+    (
+        {"podDisruptionBudget": '{"maxUnavailable": null, "minAvailable": 2}'},
+        "podDisruptionBudget.minAvailable: 2 of 2 pods would never let a node be drained",
+    ),
+    ({"podDisruptionBudget__maxUnavailable": "0"}, "podDisruptionBudget: no node could be drained"),
+    ({"terminationGracePeriodSeconds": "30"}, "terminationGracePeriodSeconds: config.shutdown needs 35 s"),
+    ({"deployment__enabled": "false", "autoscaling__enabled": "true"}, "autoscaling.enabled: it is for a Deployment"),
+    (
+        {"deployment__enabled": "false", "serviceMonitor__enabled": "true"},
+        "and podMonitor.enabled to true for sidecars",
+    ),
+]
+
+
+def _named(settings: dict[str, str]) -> str:
+    return "-".join(settings).replace("cognitoSidecar__", "")
+
+
+@pytest.mark.parametrize(("settings", "line"), LIBRARY, ids=[_named(settings) for settings, _ in LIBRARY])
+async def test_in_a_team_s_own_chart(settings: dict[str, str], line: str) -> None:
+    assert line in await refusal(CASES["legacy-app"].having(**settings))
+
+
+@pytest.mark.parametrize(("settings", "line"), APPLICATION, ids=[_named(settings) for settings, _ in APPLICATION])
+async def test_in_the_deployment(settings: dict[str, str], line: str) -> None:
+    assert line in await refusal(CASES["smallest"].having(**settings))
+
+
+@pytest.mark.parametrize("helm", HELMS)
+async def test_native_sidecars_need_a_cluster_that_has_them(helm: Helm) -> None:
+    said = await refusal(CASES["legacy-app"], "--kube-version=1.28.4", helm=helm)
+    assert "cognitoSidecar.native: native sidecars need Kubernetes 1.29, and this is v1.28.4: set it to false" in said
+    # Vendors put words after the number.
+    for version in ("1.29.0-eks-a1b2c3d", "1.29.0", "1.37.2+k3s1"):
+        assert await rendered(CASES["legacy-app"], f"--kube-version={version}", helm=helm)
+    assert await rendered(CASES["consumer-before-1.29"], "--kube-version=1.25.0", helm=helm)
+    assert await rendered(CASES["everything"], "--kube-version=1.25.0", helm=helm)
+
+
+@pytest.mark.parametrize("helm", HELMS)
+async def test_everything_comes_at_once_and_once(helm: Helm) -> None:
+    mistaken = CASES["smallest"].having(
+        existingSecret='""',
+        replicas="1",
+        podDisruptionBudget='{"maxUnavailable": null, "minAvailable": 1}',
+        config__upstreams__orders__listen='"127.0.0.1:8080"',
+        networkPolicy__enabled="false",
+    )
+    said = await refusal(mistaken, helm=helm)
+    told = [line.split(":")[0] for line in said.splitlines() if line.startswith("  ")]
+    assert [line.strip() for line in told] == [
+        "config.upstreams.orders.auth.client_secret",
+        "config.upstreams.orders.listen",
+        "networkPolicy.enabled",
+        "podDisruptionBudget.minAvailable",
+    ]
+
+
+async def test_what_is_said_is_right() -> None:
+    # Each fix of a message above, taken at its word.
+    key = f'{{"name": "X-Key", "value": {{"file": "{_SECRETS}/key"}}}}'
+    deployment, sidecar = CASES["smallest"], CASES["legacy-app"]
+    for case in (
+        deployment.having(networkPolicy__enabled="false", anyCaller="true"),
+        deployment.having(networkPolicy__enabled="false", config__require_header=key),
+        deployment.having(
+            config__upstreams__orders__url='"https://orders.test:8443"',
+            networkPolicy__egressPorts="[443, 8443]",
+            terminationGracePeriodSeconds="35",
+            podDisruptionBudget='{"maxUnavailable": null, "minAvailable": "50%"}',
+        ),
+        sidecar.having(
+            cognitoSidecar__extraEnv='[{"name": "CLIENT_ID", "value": "x"}]',
+            cognitoSidecar__config__upstreams__orders__headers='{"set": {"X-Tenant": {"env": "CLIENT_ID"}}}',
+            cognitoSidecar__config__upstreams__orders__listen='{"unix": "/run/cognito-sidecar/a.sock", "group": 2000}',
+            cognitoSidecar__config__admin='{"listen": "0.0.0.0:9090"}',
+            cognitoSidecar__prometheusAnnotations="true",
+        ),
+    ):
+        assert await rendered(case)
+
+
+async def test_a_socket_mount_without_a_socket_is_a_mistake() -> None:
+    said = await refusal(CASES["cronjob"].having(**{f"{_SIDECAR}__listen": '"127.0.0.1:8080"'}))
+    assert "cognitoSidecar.config.upstreams: cognito-sidecar.socketMount is for listeners on unix sockets" in said
+
+
+@pytest.mark.parametrize("helm", HELMS)
+async def test_a_dependency_without_its_alias_is_named(helm: Helm, tmp_path: Path) -> None:
+    chart = tmp_path / "legacy-app"
+    shutil.copytree(CASES["legacy-app"].path, chart)
+    about = (chart / "Chart.yaml").read_text(encoding="utf-8")
+    (chart / "Chart.yaml").write_text(about.replace("    alias: cognitoSidecar\n", ""), encoding="utf-8")
+    (chart / "values.yaml").write_text("{replicas: 1, image: app}", encoding="utf-8")
+    said = await refusal(Case(chart), helm=helm)
+    assert "cognitoSidecar: there are no such values: give the dependency cognito-sidecar-lib `alias: cog" in said
+
+
+@pytest.mark.parametrize("helm", HELMS)
+async def test_no_upstream_is_said_in_words(helm: Helm) -> None:
+    # A chart as it comes: what is missing first is what everything else would be about.
+    said = await refusal(CASES["smallest"]._replace(values=()), helm=helm)
+    assert "  config.upstreams: at least one upstream is needed: write it as in config.example.yaml\n" in said

@@ -1,0 +1,198 @@
+"""What the charts render to, by Helm 3 and Helm 4: golden files, and what the pieces have to do with each other."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy.config.model import Shutdown
+from proxy.version import __version__
+from tests.helm import rig
+from tests.helm.golden import GOLDEN
+from tests.helm.rig import APPLICATION, CASES, CHART_CASES, EXAMPLES, HELMS, LIBRARY, Case, Helm
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("name", CHART_CASES)
+async def test_it_renders_to_its_golden_file(name: str, helm: Helm) -> None:
+    assert rig.written(await rig.rendered(CASES[name], helm=helm)) == _golden(name), "see what changed: make golden"
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - set(CHART_CASES)))
+async def test_without_helm_too(name: str) -> None:
+    assert rig.written(await rig.rendered(CASES[name])) == _golden(name), "see what changed: make golden"
+
+
+def _golden(name: str) -> str:
+    return (GOLDEN / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def test_each_golden_file_is_compared() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == CASES.keys()
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (str(LIBRARY),),
+        (str(APPLICATION),),  # without any values: for whoever lints what they downloaded
+        *((str(CASES[name].path), *(f"--values={path}" for path in CASES[name].values)) for name in CHART_CASES),
+    ],
+    ids=lambda arguments: "-".join(Path(argument).stem for argument in arguments),
+)
+async def test_lint_has_nothing_to_say(helm: Helm, arguments: tuple[str, ...]) -> None:
+    code, stdout, stderr = await rig.run(helm, "lint", "--strict", *arguments)
+    assert code == 0, stderr.decode()
+    said = [line for line in stdout.decode().splitlines() if line.startswith("[")]
+    assert said == ["[INFO] Chart.yaml: icon is recommended"]
+
+
+# ------------------------------------------------------------------------------------------------- how it is had
+
+
+@pytest.mark.parametrize("helm", HELMS)
+async def test_a_packaged_chart_is_whole(helm: Helm, tmp_path: Path) -> None:
+    # Its library is a link in the repository, and has to be more than that in a package.
+    packed = await rig.run(helm, "package", str(APPLICATION), "--destination", str(tmp_path))
+    assert packed.code == 0, packed.stderr.decode()
+    case = CASES["smallest"]._replace(path=tmp_path / f"cognito-sidecar-{__version__}.tgz")
+    assert rig.written(await rig.rendered(case, helm=helm)) == _golden("smallest")
+
+
+@pytest.mark.parametrize("helm", HELMS)
+async def test_a_team_gets_the_library_by_its_dependency(helm: Helm, tmp_path: Path) -> None:
+    shutil.copytree(LIBRARY, tmp_path / LIBRARY.name)
+    chart = tmp_path / "examples" / "legacy-app"
+    shutil.copytree(EXAMPLES / "legacy-app", chart, ignore=shutil.ignore_patterns("charts"))
+    updated = await rig.run(helm, "dependency", "update", str(chart))
+    assert updated.code == 0, updated.stderr.decode()
+    assert [path.name for path in (chart / "charts").iterdir()] == [f"cognito-sidecar-lib-{__version__}.tgz"]
+    assert rig.written(await rig.rendered(Case(chart), helm=helm)) == _golden("legacy-app")
+
+
+@pytest.mark.parametrize("chart", [LIBRARY, APPLICATION], ids=lambda chart: chart.name)
+def test_a_chart_is_for_this_version_of_the_program(chart: Path) -> None:
+    about = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
+    assert (about["appVersion"], about["version"]) == (__version__, __version__)
+
+
+async def test_the_image_is_of_that_version_unless_named() -> None:
+    async def image(**settings: str) -> Any:
+        (pod, _) = rig.pods(await rig.rendered(CASES["smallest"].having(**settings)))
+        return rig.sidecar(pod)["image"]
+
+    assert await image() == f"cognito-sidecar:{__version__}"
+    assert await image(image__repository='"registry.test/sidecar"', image__tag='"2"') == "registry.test/sidecar:2"
+    digest = f"sha256:{'0' * 64}"
+    assert await image(image__tag='"2"', image__digest=f'"{digest}"') == f"cognito-sidecar@{digest}"
+
+
+# ------------------------------------------------------------------------------------------------ the sidecar itself
+
+
+async def test_without_helm_the_container_is_the_same() -> None:
+    (pod,) = rig.pods(await rig.rendered(CASES["legacy-app"]))
+    for other in ("plain", "kustomize"):
+        (theirs,) = rig.pods(await rig.rendered(CASES[other]))
+        assert rig.sidecar(theirs) == rig.sidecar(pod)
+        names = {volume["name"]: volume for volume in theirs["volumes"]}
+        assert names["cognito-sidecar-secret"]["secret"]["defaultMode"] == 0o444
+        assert names.keys() == {volume["name"] for volume in pod["volumes"]}
+
+
+@pytest.mark.parametrize("name", ["legacy-app", "cronjob", "consumer", "plain", "kustomize"])
+async def test_a_native_sidecar_is_the_first_of_the_init_containers(name: str) -> None:
+    for pod in rig.pods(await rig.rendered(CASES[name])):
+        container = rig.sidecar(pod)
+        assert pod["initContainers"][0] == container
+        assert container["restartPolicy"] == "Always"
+        assert container["startupProbe"]
+        assert "lifecycle" not in container
+
+
+async def test_before_native_sidecars_it_is_a_container_like_others() -> None:
+    for pod in rig.pods(await rig.rendered(CASES["consumer-before-1.29"])):
+        assert "initContainers" not in pod
+        assert "restartPolicy" not in rig.sidecar(pod)
+
+
+async def test_the_sidecar_alone_mounts_the_secret() -> None:
+    for name in CASES:
+        for pod in rig.pods(await rig.rendered(CASES[name])):
+            containers = [*pod.get("initContainers", ()), *pod["containers"]]
+            mounts = [
+                (container["name"], mount)
+                for container in containers
+                for mount in container.get("volumeMounts", ())
+                if mount["name"].startswith("cognito-sidecar-secret")
+            ]
+            assert {container for container, _ in mounts} <= {"cognito-sidecar"}
+            # A subPath would never see a new secret.
+            assert all(mount["readOnly"] and "subPath" not in mount for _, mount in mounts)
+
+
+# ------------------------------------------------------------------------------------------------ the Deployment
+
+
+async def test_autoscaling_leaves_replicas_alone() -> None:
+    for enabled in ("true", "false"):
+        found = await rig.rendered(CASES["smallest"].having(autoscaling__enabled=enabled))
+        (deployment,) = (one for one in found if one["kind"] == "Deployment")
+        assert ("replicas" in deployment["spec"]) is (enabled == "false")
+        assert ("HorizontalPodAutoscaler" in {one["kind"] for one in found}) is (enabled == "true")
+
+
+@pytest.mark.parametrize(
+    ("shutdown", "seconds"),
+    [("{}", 35), ('{"delay": "0s"}', 30), ('{"delay": 1.5, "grace": "2m"}', 127), ('{"grace": "250ms"}', 11)],
+)
+async def test_a_pod_has_the_time_that_its_end_takes(shutdown: str, seconds: int) -> None:
+    (pod, _) = rig.pods(await rig.rendered(CASES["smallest"].having(config__shutdown=shutdown)))
+    assert pod["terminationGracePeriodSeconds"] == seconds
+    assert float(Shutdown().grace) == 25  # which the chart assumes where nothing is said
+
+
+async def test_an_upgrade_keeps_the_selectors() -> None:
+    # What selects pods can never be changed: Kubernetes refuses the upgrade.
+    def selectors(found: list[rig.Document]) -> list[Any]:
+        kinds = ("Deployment", "PodDisruptionBudget", "NetworkPolicy", "Service")
+        specs = {one["kind"]: one["spec"] for one in found if one["kind"] in kinds}
+        return [specs[kind].get("selector") or specs[kind]["podSelector"] for kind in kinds]
+
+    before = await rig.rendered(CASES["smallest"])
+    everything = CASES["everything"]._replace(release=CASES["smallest"].release)
+    after = await rig.rendered(everything)
+    assert selectors(after) == selectors(before)
+    # The Service finds the pods, labels that somebody adds or not.
+    (deployment,) = (one for one in after if one["kind"] == "Deployment")
+    assert selectors(after)[3].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+
+
+async def test_no_pod_template_changes_with_the_configuration() -> None:
+    # The sidecar reads it anew by itself; a restart would cost every connection.
+    case = CASES["legacy-app"]
+    before = await rig.rendered(case)
+    after = await rig.rendered(case.having(cognitoSidecar__config__log='{"level": "debug"}'))
+    assert rig.pods(before) == rig.pods(after)
+    assert rig.configurations(before) != rig.configurations(after)
+
+
+async def test_the_notes_say_what_to_do() -> None:
+    case = CASES["namespace"]
+    ran = await rig.run(
+        "helm4",  # Helm 3 asks a cluster even for a rehearsal
+        *("install", case.release, str(case.path), "--namespace", rig.NAMESPACE),
+        *(f"--values={path}" for path in case.values),
+        "--dry-run=client",
+    )
+    notes = ran.stdout.decode().partition("NOTES:")[2]
+    assert "orders: http://orders-api-cognito-sidecar.shop:8080/\n" in notes
+    assert "billing: http://orders-api-cognito-sidecar.shop:8080/billing\n" in notes
+    assert "with the header that config.require_header names" in notes
+    assert "get secret billing-cognito" in notes
+    assert "helm --namespace shop test orders-api" in notes
