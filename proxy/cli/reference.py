@@ -37,7 +37,7 @@ not handle it itself with 130.
 
 def render() -> str:
     """The whole page, as Markdown."""
-    context = click.Context(root, info_name=PROGRAM)
+    context = click.Context(root, info_name=PROGRAM, **root.context_settings)
     parts = [_HEAD, "| command | does |\n|---|---|"]
     parts[-1] += "".join(f"\n| [`{name}`](#{name}) | {line} |" for name, line in COMMANDS.items()) + "\n"
     for name in COMMANDS:

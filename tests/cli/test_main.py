@@ -173,5 +173,5 @@ def test_shell_completion_knows_the_commands(
 
 
 def test_an_unknown_command_while_completing_is_no_error() -> None:
-    context = click.Context(root, resilient_parsing=True)
+    context = click.Context(root, resilient_parsing=True, **root.context_settings)
     assert root.resolve_command(context, ["xyzzy"]) == (None, None, [])

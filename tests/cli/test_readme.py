@@ -32,7 +32,7 @@ def commands() -> list[str]:
 def test_each_command_and_option_exists(line: str) -> None:
     arguments = shlex.split(line, comments=True)[1:]
     # Parsed as it would be, but not invoked.
-    command = root.get_command(click.Context(root), arguments[0])
+    command = root.get_command(click.Context(root, **root.context_settings), arguments[0])
     assert command is not None
     command.make_context(arguments[0], arguments[1:])
 

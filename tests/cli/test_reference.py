@@ -33,7 +33,7 @@ def test_write_then_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_what_the_list_says(name: str) -> None:
-    context = click.Context(root, info_name="cognito-sidecar")
+    context = click.Context(root, info_name="cognito-sidecar", **root.context_settings)
     command = root.get_command(context, name)
     assert isinstance(command, Command)
     assert command.name == name

@@ -13,11 +13,12 @@ from proxy.doctor.finding import Mark
 from proxy.doctor.gateways import kind_of, meaning, with_token, without_token
 from proxy.emulator.answers import Answer
 from proxy.emulator.gateways import HttpApi, LoadBalancer, RestApi
+from proxy.emulator.routes import Route
 from proxy.emulator.tokens import Verdict
 
-REST = RestApi(("s/x",), os.urandom)
-HTTP = HttpApi(("s/x",), os.urandom)
-ALB = LoadBalancer(("s/x",), os.urandom)
+REST = RestApi((Route(scopes=("s/x",)),), os.urandom)
+HTTP = HttpApi(REST.routes, os.urandom)
+ALB = LoadBalancer(REST.routes, os.urandom)
 
 
 def _taken(answer: Answer) -> tuple[int, CIMultiDict[str], bytes]:
