@@ -212,11 +212,14 @@ class Service:
         shutdown = self._loaded.config.shutdown
         self.draining = True
         self._log.info("draining", delay=float(shutdown.delay), grace=float(shutdown.grace))
+        for listener in self._assembly.listeners:
+            listener.wind_down()
         await self._unless_hurried(float(shutdown.delay), None)
         async with self._reloading:  # One that is under way may still open an address.
             listeners = self._assembly.listeners
         for listener in listeners:
             await listener.stop_accepting()
+            listener.send_away()
         cut = 0
         if not await self._unless_hurried(float(shutdown.grace), listeners):
             cut = sum(listener.abort() for listener in listeners)

@@ -162,7 +162,7 @@ class CallerConnection(asyncio.Protocol):
             return
         self._listener.settled()
         more = bool(self._buffer) or not self._ended
-        if keep and more and not self._listener.draining and (body is None or body.done):
+        if keep and more and (body is None or body.done):
             self._enter(IDLE, self._listener.idle_seconds)
             self._set_reading()
             if self._buffer:
@@ -210,6 +210,11 @@ class CallerConnection(asyncio.Protocol):
             self.turn_away(why)
         elif self._transport is not None:
             self._transport.close()
+
+    def leave(self) -> None:
+        """The sidecar stops: tell a tunnel to end. An answer ends by itself, or by `abort`."""
+        if self._exchange is not None:
+            self._exchange.leave()
 
     def close_if_idle(self) -> None:
         """The listener has drained: a connection between two requests, or after its last, has no reason to stay."""
@@ -379,7 +384,7 @@ class CallerConnection(asyncio.Protocol):
         record = Record(stopwatch(), head.method, head.target, decision.upstream, listener.nobody)
         if isinstance(decision, Rejection):
             keep = head.keeps_connection and body.done and decision.refusal.name != "bad_request"
-            self._reject(decision.refusal, record, head.method, keep=keep and not listener.draining)
+            self._reject(decision.refusal, record, head.method, keep=keep and not listener.closing)
             return
         exchange = self._exchange = Exchange(self, listener, head, decision, record, bodiless=body.done)
         exchange.start()

@@ -60,5 +60,8 @@ class Served(Protocol):
     def caller_gone(self) -> None:
         """The caller's connection is lost."""
 
+    def leave(self) -> None:
+        """The sidecar stops: end soon, as far as that can be said to the caller."""
+
     def cut_off(self) -> None:
         """The time to drain is over: end now, visibly."""

@@ -299,7 +299,7 @@ class Exchange:
 
     def _begin_answer(self, head: ResponseHead) -> None:
         self._phase = ANSWERING
-        self._reply.begin(head, self._to_local, draining=self._listener.draining)
+        self._reply.begin(head, self._to_local, closing=self._listener.closing)
 
     def response_pieces(self, pieces: list[Piece]) -> None:
         self.deadline = self._now() + self._upstream.idle_seconds
@@ -336,6 +336,8 @@ class Exchange:
         exchanges.watch(tunnel)
         connection.serve(tunnel)
         self._caller.begin_tunnel(tunnel)
+        if self._listener.leaving:
+            tunnel.leave()
 
     def _tunnel_ended(self) -> None:
         if self._tunnel is not None:
@@ -418,6 +420,9 @@ class Exchange:
         self._drop_connection()
         self._end(self._reply.status or CALLER_GONE)
 
+    def leave(self) -> None:
+        """HTTP/1.1 cannot ask for the end of an answer that is under way: it may take its time, within grace."""
+
     def cut_off(self) -> None:
         self._drop_connection()
         self._end(self._reply.status or CALLER_GONE)
@@ -437,7 +442,7 @@ class Exchange:
     def _refuse(self, refusal: Refusal) -> None:
         """Answer in the sidecar's own name; nothing of another answer has gone out."""
         self._drop_connection()
-        if refusal.name == "bad_request" or not self._upload.done or self._listener.draining:
+        if refusal.name == "bad_request" or not self._upload.done or self._listener.closing:
             self._reply.keep = False
         self._record.error(refusal.name)
         with_body = self._head.method != b"HEAD"

@@ -71,7 +71,13 @@ class Listener:
         """Watches the deadlines of requests."""
         self.nobody = nobody
         """Counts what belongs to no upstream."""
+        # The steps of its end, in this order; none is taken back.
+        self.closing = False
+        """Each answer ends its connection, and says so in its head."""
         self.draining = False
+        """No request is admitted any more."""
+        self.leaving = False
+        """Tunnels are told to end."""
         self._deadlines = connections
         self._open: dict[CallerConnection, None] = {}
         """In the order in which they came."""
@@ -119,12 +125,22 @@ class Listener:
         self._binding.permit(access, f"upstreams.{self.routes.names[0]}.listen")
         self.address = replace(self.address, access=access)
 
+    def wind_down(self) -> None:
+        """Go on serving, but end each connection with its next answer, so that callers go elsewhere."""
+        self.closing = True
+
     async def stop_accepting(self) -> None:
         """Close the listening socket; connections stay. New requests on them are refused."""
-        self.draining = True
+        self.closing = self.draining = True
         self.memory.forget()  # Nothing is admitted any more.
         if self._runner is not None:
             await self._binding.stop()
+
+    def send_away(self) -> None:
+        """Tell tunnels to end, those too that a handshake under way will open."""
+        self.leaving = True
+        for connection in [*self._open]:
+            connection.leave()
 
     async def drained(self) -> None:
         """Return when no request is under way any more; then the idle connections are closed."""

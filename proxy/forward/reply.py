@@ -41,14 +41,14 @@ class Reply:
         if self._http11:
             self._caller.write(response_head(head, _INTERIM, to_local))
 
-    def begin(self, head: ResponseHead, to_local: ToLocal, *, draining: bool) -> None:
+    def begin(self, head: ResponseHead, to_local: ToLocal, *, closing: bool) -> None:
         """Make the final head, which leaves with the first bytes of its body, or by `flush`."""
         self.status = head.status
         bodiless = self._bodiless or head.status in (204, 304)
         unknown_length = not bodiless and (head.chunked or head.length is None)
         self._chunked = unknown_length and self._http11
         self.only_reset_shows = unknown_length and not self._chunked
-        if self.only_reset_shows or draining:
+        if self.only_reset_shows or closing:
             self.keep = False
         self._head = response_head(head, ResponseShape(self._chunked, not self.keep), to_local)
 

@@ -1,15 +1,26 @@
-"""After a 101: bytes both ways, each direction with its own end and its own back-pressure (RFC 9110 §7.8)."""
+"""After a 101: bytes both ways, each direction with its own end and its own back-pressure (RFC 9110 §7.8).
+
+A tunnel is a WebSocket, and `leave` ends one in the WebSocket's own way: between two frames of the upstream the caller
+gets a Close frame that says Going Away, and the end of that half with it. What the upstream still says goes nowhere;
+what the caller still says, its own Close above all, goes on to the upstream, until both have ended as they always do.
+Where no frame ends, or what came were no frames, nothing is said, since it would be taken for something else.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from math import inf
+from typing import Final
 
 from proxy.forward.body import Piece
 from proxy.forward.connection import UpstreamConnection
 from proxy.forward.door import Caller
+from proxy.forward.frames import GOING_AWAY, Frames
 from proxy.forward.http1 import ResponseHead
+
+FAREWELL_SECONDS: Final = 5.0
+"""For both sides to end a tunnel whose caller has been told to go."""
 
 
 class Tunnel:
@@ -29,7 +40,14 @@ class Tunnel:
         self._loop = loop
         self._idle_seconds = idle_seconds
         self._ended = ended
-        self._half_closed = False
+        self._frames = Frames()
+        """Those of the upstream."""
+        self._leaving = False
+        """The caller is to be told to go as soon as a frame ends."""
+        self._told = False
+        self._caller_ended = False
+        self._upstream_ended = False
+        self._upstream_gone = False
         self._over = False
         self.deadline = loop.time() + idle_seconds
         if not caller.writable:
@@ -38,8 +56,16 @@ class Tunnel:
     # From the upstream.
 
     def response_pieces(self, pieces: list[Piece]) -> None:
+        if self._told:
+            return
         self._moved()
         for piece in pieces:
+            if not self._leaving:
+                self._frames.follow(piece)
+            elif (end := self._frames.end(piece)) is not None:
+                self._caller.write(piece[:end])
+                self._tell()
+                return
             self._caller.write(piece)
 
     @property
@@ -51,11 +77,14 @@ class Tunnel:
         self._close()
 
     def response_end(self) -> None:
+        self._upstream_ended = True
         self._caller.write_eof()
-        self._half_close()
+        self._half_closed()
 
     def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
-        self._close()
+        self._upstream_gone = True
+        if self._caller_ended or not self._told:  # A caller that was told to go may still be about to answer that.
+            self._close()
 
     def upstream_slow(self) -> None:
         self._caller.pause_body()
@@ -80,14 +109,16 @@ class Tunnel:
             self._connection.write(piece)
 
     def body_end(self) -> None:
+        self._caller_ended = True
         self._connection.write_eof()
-        self._half_close()
+        self._half_closed()
 
     def body_malformed(self, why: str) -> None:
         """A tunnel's bytes have no form."""
 
     def caller_slow(self) -> None:
-        self._connection.pause_reading()
+        if not self._told:
+            self._connection.pause_reading()
 
     def caller_ready(self) -> None:
         self._moved()
@@ -98,6 +129,22 @@ class Tunnel:
 
     # Time.
 
+    def leave(self) -> None:
+        """The sidecar stops: tell the caller, now or when the frame that is under way has passed."""
+        self._leaving = not self._upstream_ended
+        if self._leaving and self._frames.between:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._told or self._over:
+            return
+        self._told = True
+        if not self._frames.closed:  # Where the upstream has said its own good-bye, that stands.
+            self._caller.write(GOING_AWAY)
+        self._caller.write_eof()
+        self._connection.resume_reading()  # However slow the caller is: what comes is not for it any more.
+        self.deadline = self._loop.time() + FAREWELL_SECONDS
+
     def on_deadline(self) -> None:
         self._close()
 
@@ -105,12 +152,14 @@ class Tunnel:
         self._close()
 
     def _moved(self) -> None:
-        self.deadline = self._loop.time() + self._idle_seconds
+        if not self._told:
+            self.deadline = self._loop.time() + self._idle_seconds
 
-    def _half_close(self) -> None:
-        if self._half_closed:
+    def _half_closed(self) -> None:
+        if self._upstream_gone:
+            self._close()
+        elif self._caller_ended and self._upstream_ended:
             self._connection.close_when_sent()  # Then `upstream_failed` is called, and this is over.
-        self._half_closed = True
 
     def _close(self) -> None:
         if not self._over:

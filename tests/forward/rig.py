@@ -37,6 +37,16 @@ ONE_MIB = 1024 * 1024
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nX-From: upstream\r\nContent-Length: 4\r\n\r\nnope"
+WEBSOCKET_KEY = (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
+    + b"\r\n".join(WEBSOCKET_KEY)
+    + b"\r\n\r\n"
+)
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+)
 
 
 async def within(work: Coroutine[Any, Any, T]) -> T:
@@ -235,6 +245,14 @@ class Rig:
         caller = await self.call(data)
         peer = await self.origin.accept()
         return caller, peer, await peer.head()
+
+    async def tunnel(self, early: bytes = b"", late: bytes = b"") -> tuple[Wire, Wire]:
+        """A WebSocket; `early` was sent by the caller with its request, `late` by the upstream with its 101."""
+        caller, peer, _ = await self.exchange(HANDSHAKE + early)
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        peer.send(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n" + late)
+        assert await caller.head() == SWITCHED
+        return caller, peer
 
     def forwarded(self, line: bytes, *fields: bytes, token: str = "tok.1") -> bytes:
         """What the upstream reads for a request: its first line, the fields, and what the sidecar adds."""

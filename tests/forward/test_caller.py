@@ -214,6 +214,32 @@ async def test_an_answer_that_comes_while_draining_says_close() -> None:
         assert await caller.rest() == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 
+async def test_winding_down_it_serves_and_ends_each_connection_with_its_answer() -> None:
+    async with sidecar() as rig:
+        caller, peer, _ = await rig.exchange()
+        peer.send(OK)
+        assert await caller.take(len(OK)) == OK
+        rig.listener.wind_down()
+        caller.send(GET)
+        await peer.head()
+        peer.send(OK)
+        assert await caller.rest() == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+        other = await rig.call(b"TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert refused(await other.rest()).fields["Connection"] == "close"
+
+
+async def test_a_request_behind_an_answer_that_had_begun_gets_a_word_too() -> None:
+    async with sidecar() as rig:
+        caller, peer, _ = await rig.exchange()
+        peer.send(OK[:-1])
+        assert await caller.take(len(OK) - 1) == OK[:-1]
+        await rig.listener.stop_accepting()
+        caller.send(GET)
+        peer.send(OK[-1:])
+        assert await caller.take(1) == OK[-1:]
+        assert refused(await caller.rest()).name == "shutting_down"
+
+
 async def test_a_refusal_while_draining_says_close() -> None:
     async with sidecar() as rig:
         caller, peer, _ = await rig.exchange()

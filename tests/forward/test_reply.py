@@ -55,7 +55,7 @@ def test_framing_is_made_for_the_caller(
 ) -> None:
     caller = Written()
     reply = caller.reply(asked)
-    reply.begin(response("HTTP/1.1 200 OK", *fields), _same, draining=False)
+    reply.begin(response("HTTP/1.1 200 OK", *fields), _same, closing=False)
     reply.pieces([b"abcd"])
     reply.end()
     assert caller.text.endswith(sent)
@@ -65,7 +65,7 @@ def test_framing_is_made_for_the_caller(
 def test_the_head_leaves_with_the_first_of_its_body() -> None:
     caller = Written()
     reply = caller.reply()
-    reply.begin(response("HTTP/1.1 200 OK", *LENGTH), _same, draining=False)
+    reply.begin(response("HTTP/1.1 200 OK", *LENGTH), _same, closing=False)
     assert caller.writes == []
     reply.pieces([b"ab", b"cd"])
     reply.end()
@@ -75,7 +75,7 @@ def test_the_head_leaves_with_the_first_of_its_body() -> None:
 def test_a_head_does_not_wait_when_it_is_told_to_go() -> None:
     caller = Written()
     reply = caller.reply()
-    reply.begin(response("HTTP/1.1 200 OK", *CHUNKED), _same, draining=False)
+    reply.begin(response("HTTP/1.1 200 OK", *CHUNKED), _same, closing=False)
     reply.flush()
     reply.flush()
     assert len(caller.writes) == 1
@@ -85,7 +85,7 @@ def test_a_head_does_not_wait_when_it_is_told_to_go() -> None:
 def test_what_is_large_is_not_copied_together() -> None:
     caller, large = Written(), b"x" * 65 * 1024
     reply = caller.reply()
-    reply.begin(response("HTTP/1.1 200 OK", f"Content-Length: {len(large)}"), _same, draining=False)
+    reply.begin(response("HTTP/1.1 200 OK", f"Content-Length: {len(large)}"), _same, closing=False)
     reply.pieces([large])
     assert caller.writes[1] == large
 
@@ -100,7 +100,7 @@ def test_interim_answers_are_for_those_who_know_them(asked: str, passed: bool) -
 def test_while_draining_the_caller_hears_that_its_connection_ends() -> None:
     caller = Written()
     reply = caller.reply()
-    reply.begin(response("HTTP/1.1 200 OK", "Content-Length: 0"), _same, draining=True)
+    reply.begin(response("HTTP/1.1 200 OK", "Content-Length: 0"), _same, closing=True)
     reply.flush()
     assert b"Connection: close\r\n" in caller.text
     assert not reply.keep
@@ -109,6 +109,6 @@ def test_while_draining_the_caller_hears_that_its_connection_ends() -> None:
 def test_a_location_is_mapped_to_this_caller() -> None:
     caller = Written()
     reply = caller.reply()
-    reply.begin(response("HTTP/1.1 302 Found", "Location: /there", "Content-Length: 0"), _elsewhere, draining=False)
+    reply.begin(response("HTTP/1.1 302 Found", "Location: /there", "Content-Length: 0"), _elsewhere, closing=False)
     reply.flush()
     assert b"Location: /here/there\r\n" in caller.text

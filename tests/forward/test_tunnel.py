@@ -9,38 +9,19 @@ import pytest
 
 from proxy.config.model import Duration, Timeouts
 from proxy.forward.tunnel import Tunnel
-from tests.forward.rig import OK, ONE_MIB, Rig, Wire, refused, sidecar, until
+from tests.forward.rig import HANDSHAKE, OK, ONE_MIB, WEBSOCKET_KEY, refused, sidecar, until
 
 pytestmark = pytest.mark.uvloop
 
-KEY = (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-ASKED = (
-    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
-    + b"\r\n".join(KEY)
-    + b"\r\n\r\n"
-)
-SWITCHED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
-    b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-)
 FLOOD = 64 * ONE_MIB
-
-
-async def _open(rig: Rig, early: bytes = b"", late: bytes = b"") -> tuple[Wire, Wire]:
-    """A tunnel; `early` was sent by the caller with its request, `late` by the upstream with its 101."""
-    caller, peer, _ = await rig.exchange(ASKED + early)
-    peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
-    peer.send(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n" + late)
-    assert await caller.head() == SWITCHED
-    return caller, peer
 
 
 async def test_the_handshake_carries_the_token() -> None:
     async with sidecar() as rig:
         assert rig.tokens.token is not None
         rig.tokens.token.proven = False
-        caller, peer, head = await rig.exchange(ASKED)
-        assert head == rig.forwarded(b"GET /ws", *KEY, b"Connection: Upgrade", b"Upgrade: websocket")
+        caller, peer, head = await rig.exchange(HANDSHAKE)
+        assert head == rig.forwarded(b"GET /ws", *WEBSOCKET_KEY, b"Connection: Upgrade", b"Upgrade: websocket")
         peer.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
         assert await caller.head() == (
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -56,7 +37,7 @@ async def test_the_handshake_carries_the_token() -> None:
 
 async def test_bytes_both_ways_from_the_first() -> None:
     async with sidecar() as rig:
-        caller, peer = await _open(rig, early=b"before", late=b"at once")
+        caller, peer = await rig.tunnel(early=b"before", late=b"at once")
         assert await peer.take(6) == b"before"
         assert await caller.take(7) == b"at once"
         for data in (b"\x81\x05hello", b"GET / HTTP/1.1\r\n\r\n", b"\x00"):
@@ -70,7 +51,7 @@ async def test_bytes_both_ways_from_the_first() -> None:
 @pytest.mark.parametrize("first", ["caller", "upstream"])
 async def test_each_half_ends_by_itself(first: str) -> None:
     async with sidecar() as rig:
-        caller, peer = await _open(rig)
+        caller, peer = await rig.tunnel()
         one, other = (caller, peer) if first == "caller" else (peer, caller)
         one.send(b"last words")
         one.end()
@@ -86,7 +67,7 @@ async def test_each_half_ends_by_itself(first: str) -> None:
 @pytest.mark.parametrize("first", ["caller", "upstream"])
 async def test_what_was_sent_before_the_end_arrives_whole(first: str) -> None:
     async with sidecar() as rig:
-        caller, peer = await _open(rig)
+        caller, peer = await rig.tunnel()
         one, other = (caller, peer) if first == "caller" else (peer, caller)
         one.end()
         assert await other.rest() == b""
@@ -100,7 +81,7 @@ async def test_what_was_sent_before_the_end_arrives_whole(first: str) -> None:
 
 async def test_a_caller_that_ended_its_half_with_its_request() -> None:
     async with sidecar() as rig:
-        caller = await rig.call(ASKED + b"all I have to say")
+        caller = await rig.call(HANDSHAKE + b"all I have to say")
         caller.end()
         peer = await rig.origin.serve(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nhi")
         assert await peer.rest() == b"all I have to say"
@@ -114,7 +95,7 @@ async def test_a_caller_that_ended_its_half_with_its_request() -> None:
 async def test_much_that_was_sent_before_the_101() -> None:
     early = bytes(FLOOD)
     async with sidecar() as rig:
-        caller, peer, _ = await rig.exchange(ASKED + early)
+        caller, peer, _ = await rig.exchange(HANDSHAKE + early)
         [connection] = rig.connections()
         await until(lambda: not connection._reading)
         peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")
@@ -134,7 +115,7 @@ async def test_a_caller_that_is_slow_from_the_beginning() -> None:
 @pytest.mark.parametrize("slow", ["caller", "upstream"])
 async def test_a_slow_side_slows_the_other(slow: str) -> None:
     async with sidecar() as rig:
-        caller, peer = await _open(rig)
+        caller, peer = await rig.tunnel()
         one, other = (caller, peer) if slow == "caller" else (peer, caller)
         other.send(bytes(FLOOD))
         [connection], [busy] = rig.connections(), rig.pool._busy
@@ -152,7 +133,7 @@ async def test_a_slow_side_slows_the_other(slow: str) -> None:
 @pytest.mark.parametrize("who", ["caller", "upstream"])
 async def test_a_reset_of_one_side_ends_the_other(who: str) -> None:
     async with sidecar() as rig:
-        caller, peer = await _open(rig)
+        caller, peer = await rig.tunnel()
         one, other = (caller, peer) if who == "caller" else (peer, caller)
         one.reset()
         await other.gone()
@@ -161,7 +142,7 @@ async def test_a_reset_of_one_side_ends_the_other(who: str) -> None:
 
 async def test_a_tunnel_without_a_byte_is_closed() -> None:
     async with sidecar(timeouts=Timeouts(idle=Duration(0.1))) as rig:
-        caller, peer = await _open(rig)
+        caller, peer = await rig.tunnel()
         for _ in range(3):
             caller.send(b"x")
             await peer.take(1)
@@ -172,7 +153,7 @@ async def test_a_tunnel_without_a_byte_is_closed() -> None:
 
 async def test_an_abort_ends_a_tunnel() -> None:
     async with sidecar() as rig:
-        caller, peer = await _open(rig)
+        caller, peer = await rig.tunnel()
         assert rig.listener.abort() == 1
         await caller.gone()
         await peer.gone()
@@ -182,7 +163,7 @@ async def test_an_abort_ends_a_tunnel() -> None:
 
 async def test_an_upstream_that_declines_answers_as_usual() -> None:
     async with sidecar() as rig:
-        caller, peer, _ = await rig.exchange(ASKED)
+        caller, peer, _ = await rig.exchange(HANDSHAKE)
         peer.send(OK)
         assert await caller.take(len(OK)) == OK
         assert rig.pool.idle == 1
@@ -190,7 +171,7 @@ async def test_an_upstream_that_declines_answers_as_usual() -> None:
 
 async def test_a_401_to_a_handshake_is_tried_again() -> None:
     async with sidecar() as rig:
-        caller, peer, head = await rig.exchange(ASKED)
+        caller, peer, head = await rig.exchange(HANDSHAKE)
         rig.tokens.recovers()
         peer.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
         assert await peer.head() == head.replace(b"tok.1", b"tok.2")
@@ -220,7 +201,7 @@ async def test_any_other_upgrade_is_taken_off(fields: bytes, method: bytes) -> N
 
 async def test_a_switch_to_another_protocol_than_was_asked_for() -> None:
     async with sidecar() as rig:
-        caller, peer, _ = await rig.exchange(ASKED)
+        caller, peer, _ = await rig.exchange(HANDSHAKE)
         peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\nPRI")
         assert refused(await caller.message())[:2] == (502, "upstream_protocol")
         await peer.gone()
