@@ -12,19 +12,11 @@ import pytest
 
 from proxy.emulator import Emulator
 from proxy.emulator.keys import SigningKey
+from tests.documents import as_pattern
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```sh\n(.*?)^```\n```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 ORIGIN = "http://127.0.0.1:9229"
-
-
-def as_pattern(expected: str) -> str:
-    """`…` stands for anything: within a line, or for whole lines where it stands alone on one."""
-    lines = (
-        ".*" if line == "…" else "[^\n]*".join(re.escape(part) for part in line.split("…"))
-        for line in expected.rstrip("\n").split("\n")
-    )
-    return "\n".join(lines)
 
 
 def test_every_shell_example_shows_what_comes_out() -> None:

@@ -47,7 +47,7 @@ def describe(templates: Sequence[tuple[str, str, Any]], parameters: Mapping[str,
         declared |= template.declared.keys()
         reader.read(template)
     reader.problems += [f"--parameter {name}: no template has it" for name in parameters if name not in declared]
-    return reader.settings(templates[0][1])
+    return reader.settings(parameters.get("AWS::StackName", templates[0][1]))
 
 
 class _Reader:

@@ -70,6 +70,7 @@ def test_a_domain_of_ones_own_and_another_region() -> None:
     assert made.stack.domain == "auth.example.com"
     assert made.pool_id.startswith("us-east-1_")
     assert ("https://auth.example.com", "domain") in made.stack.addresses
+    assert (made.stack.name, settings(POOL, **{"AWS::StackName": "mine"}).stack.name) == ("stack0", "mine")
 
 
 def test_the_secret_that_secrets_manager_holds() -> None:

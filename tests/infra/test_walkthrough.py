@@ -1,0 +1,77 @@
+"""docs/walkthrough.md: its offline half is run as it stands; of the other half, the commands and options exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import botocore.session
+import click
+import pytest
+from botocore import xform_name
+
+from proxy.cli.root import root
+from tests import documents
+from tests.infra.test_init import DUMMY
+from tests.processes import free_port, require_program
+
+PAGE = (documents.ROOT / "docs" / "walkthrough.md").read_text(encoding="utf-8")
+OF_THE_CLI = {"--query", "--output", "--region"}
+"""Options that every command of `aws` has."""
+
+
+def commands(program: str) -> list[list[str]]:
+    """The words of each command that calls a program, in the half that is for AWS."""
+    text = "\n".join(documents.blocks(PAGE, "sh")).replace("\\\n", " ")
+    calls = [part.strip() for line in text.splitlines() for part in re.split(r"\s\|\s|\$\((?=aws)", line)]
+    return [shlex.split(re.sub(r"\$\(.*?\)|[<>] \S+", "x", call)) for call in calls if call.startswith(program)]
+
+
+@pytest.mark.timeout(180)
+async def test_the_offline_half_is_as_it_says(tmp_path: Path) -> None:
+    require_program("curl")
+    (tmp_path / "infra").symlink_to(documents.ROOT / "infra")
+    emulator, sidecar, admin = (str(free_port()) for _ in range(3))
+    ports = {"9229": emulator, "127.0.0.1:8080": f"127.0.0.1:{sidecar}", "127.0.0.1:9090": f"127.0.0.1:{admin}"}
+    # Other ports than the usual ones, where somebody else may be.
+    elsewhere = {"sidecar init": f"sidecar init --listen 127.0.0.1:{sidecar} --admin 127.0.0.1:{admin}"}
+    assert await documents.run(PAGE, tmp_path, DUMMY, **ports, **elsewhere) == ""
+    assert os.listdir(tmp_path) == ["infra"], "it clears away what it made"
+
+
+def test_it_has_both_halves() -> None:
+    assert len(documents.steps(PAGE)) > 25
+    assert len(commands("aws")) >= 7
+    assert len(commands("cognito-sidecar")) >= 3
+
+
+@pytest.mark.parametrize("words", commands("cognito-sidecar"), ids=" ".join)
+def test_each_of_our_commands_exists(words: list[str]) -> None:
+    command = root.get_command(click.Context(root), words[1])
+    assert command is not None
+    command.make_context(words[1], [word for word in words[2:] if word != "x"])
+
+
+@pytest.mark.parametrize("words", commands("aws"), ids=" ".join)
+def test_each_of_awss_commands_exists(words: list[str]) -> None:
+    _, service, operation, *options = words
+    given = {word for word in options if word.startswith("--")} - OF_THE_CLI
+    if operation == "deploy":  # the CLI's own
+        assert given <= {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"}
+        return
+    model = botocore.session.Session().get_service_model(service)
+    known = {xform_name(name, "-"): name for name in model.operation_names}
+    members = model.operation_model(known[operation]).input_shape.members
+    assert given <= {f"--{xform_name(name, '-')}" for name in members}
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", PAGE))
+def test_each_link_leads_somewhere(target: str) -> None:
+    path, _, heading = target.partition("#")
+    if path:
+        assert (documents.ROOT / "docs" / path).exists()
+    else:
+        headings = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
+        assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
