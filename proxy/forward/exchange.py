@@ -279,6 +279,8 @@ class Exchange:
     def whole_response(self, head: ResponseHead, content: bytes) -> None:
         self._connection = None
         self._token_accepted()
+        if not self._upload.done:
+            self._reply.keep = False  # The rest of the request stays unread, which ends the connection: say so.
         self._begin_answer(head)
         self._reply.pieces((content,))
         self._finish()

@@ -151,7 +151,8 @@ async def test_an_answer_that_is_whole_before_its_request_ends_both_connections(
         peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
         await peer.gone()
         caller.send(b"still coming")  # Read past, so that no reset overtakes the answer.
-        assert (await caller.rest()).endswith(b"\r\n\r\nno")
+        # A caller that is not told would send its next request on a connection that ends.
+        assert (await caller.rest()).endswith(b"\r\nConnection: close\r\n\r\nno")
         assert rig.stats.requests == {("POST", 413): 1}
         assert not rig.stats.errors
 
