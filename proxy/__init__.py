@@ -9,6 +9,7 @@ The way through the rooms, from the outside in:
                  (token, connection, replay) -> upstream's connection, and back the same way
     tokens       the life of a token: pure rules, the source that acts on them, the endpoint's client
     config       the YAML file as typed structures; every problem with its key path
+    aws          secrets in Secrets Manager: which are read when, on a thread, and what is kept
     emulator     a local Cognito and API Gateway for demos and tests; nothing else here needs it
 
 Below them, used by all: errors (the tree, with its policy), clock (time, handed in), tasks (the one place

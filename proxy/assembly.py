@@ -65,6 +65,10 @@ class Assembly:
     def alive(self) -> bool:
         return all(source.alive() for source in self._sources.values())
 
+    def refused_secrets(self) -> int:
+        """How often token endpoints have refused a secret so far, by the sources that there are."""
+        return sum(source.stats.refused_secrets for source in {*self._sources.values()})
+
     def poll(self) -> None:
         """Let each source look at the clock: a sleeping machine's timers come late."""
         for source in {*self._sources.values()}:

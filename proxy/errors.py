@@ -48,6 +48,15 @@ class ConfigError(SidecarError):
         super().__init__("\n".join(self.problems))
 
 
+class SecretsUnavailable(ConfigError):
+    """Nothing is wrong with the configuration but that secrets of it cannot be read just now.
+
+    Its exit code is that of a program that could not start: whoever starts it again may have better luck.
+    """
+
+    exit_code = 1
+
+
 class StartError(SidecarError):
     """The configuration is good but the program cannot start: a port in use, a socket that cannot be made."""
 

@@ -5,6 +5,7 @@ They go to standard error, whatever that is: in a process that serves it is an `
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any, Literal
 
@@ -56,3 +57,12 @@ def logger(room: str) -> Any:
 def lost(count: int) -> str:
     """The line, in the present format, that stands where so many could not be written. It is shown at every level."""
     return str(structlog.wrap_logger(structlog.ReturnLogger()).error("log_lines_lost", room="log", count=count))
+
+
+def silence(*libraries: str) -> None:
+    """Have these libraries log nothing through the standard library's `logging`, at any level: they quote too much."""
+    for name in libraries:
+        library = logging.getLogger(name)  # noqa: TID251 - to silence it
+        library.setLevel(logging.CRITICAL + 1)
+        library.propagate = False
+        library.handlers = [logging.NullHandler()]

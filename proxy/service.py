@@ -10,7 +10,7 @@ import asyncio
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
@@ -20,8 +20,10 @@ from proxy import log
 from proxy.admin import AdminServer
 from proxy.admin.view import UpstreamView
 from proxy.assembly import Assembly
+from proxy.aws import Load, Loader, SecretStatus, SecretStore
+from proxy.aws.store import Read
 from proxy.clock import Cancellable, Clock, Reading, SystemClock
-from proxy.config.model import Address, Loaded
+from proxy.config.model import Address, Loaded, SecretRef
 from proxy.config.watch import changed, fingerprint
 from proxy.errors import ConfigError, SidecarError, StartError
 from proxy.forward.listener import Listener
@@ -41,8 +43,9 @@ _NOT_TURNING_SECONDS: Final = 30.0
 class Service:
     """See the module's text. Also what the admin room reads (`proxy.admin.view.View`)."""
 
-    def __init__(self, load: Callable[[], Loaded], *, clock: Clock | None = None, random: Random | None = None) -> None:
-        self._load = load
+    def __init__(
+        self, load: Load, *, clock: Clock | None = None, random: Random | None = None, read_secrets: Read | None = None
+    ) -> None:
         self._clock = clock or SystemClock()
         self._log = log.logger("service")
         self.version = __version__
@@ -54,7 +57,11 @@ class Service:
         self.last_reload_error: str | None = None
         self.unrouted = UpstreamStats()
         self._loaded: Loaded
-        self._assembly = Assembly(self._clock, random or Random(), self.unrouted)
+        random = random or Random()
+        self._assembly = Assembly(self._clock, random, self.unrouted)
+        self._secrets = SecretStore(self._clock, draw=random.random, read=read_secrets)
+        self._loader = Loader(load, self._secrets, self._clock)
+        self._refused_secrets = 0
         self._admin: AdminServer | None = None
         self._admin_address: Address
         self._files: dict[str, str] = {}
@@ -68,9 +75,15 @@ class Service:
 
     # Starting.
 
-    async def start(self) -> None:
-        """Load, listen, fetch tokens in the background. Raises ConfigError and StartError; then nothing is open."""
-        loaded = self._load()
+    async def start(self, stop: asyncio.Event | None = None) -> bool:
+        """Load, listen, fetch tokens in the background. Raises ConfigError and StartError; then nothing is open.
+
+        Until secrets in Secrets Manager can be read this may take a while. False when `stop` was set meanwhile.
+        """
+        loaded = await self._loader.load_patiently(stop or asyncio.Event())
+        if loaded is None:
+            await self.close()
+            return False
         log.configure(loaded.config.log.format, loaded.config.log.level)
         try:
             await self._serve(loaded, {})
@@ -80,6 +93,7 @@ class Service:
         self.started = True
         self._next_tick()
         self._log.info("started", version=self.version, config_hash=loaded.hash, upstreams=len(loaded.config.upstreams))
+        return True
 
     async def _serve(self, loaded: Loaded, seen: dict[str, str]) -> None:
         """Change over to a configuration, or raise StartError and leave everything as it was.
@@ -100,6 +114,7 @@ class Service:
             await self._admin.close()
         self._admin, self._admin_address = admin, admin_address
         self._loaded = loaded
+        self._secrets.use(loaded.secrets, float(loaded.config.secrets_manager.refresh))
         self._files = fingerprint(loaded.files) | {path: seen[path] for path in loaded.files if path in seen}
 
     async def _open_admin(self, loaded: Loaded) -> tuple[AdminServer, Address]:
@@ -134,6 +149,15 @@ class Service:
     def admin_hosts(self) -> Sequence[str]:
         return self._loaded.config.admin.hosts if self.started else ()
 
+    @property
+    def secret_reads(self) -> Mapping[str, int]:
+        """How often a secret in Secrets Manager was read, by result."""
+        return self._secrets.stats.reads
+
+    def secrets(self) -> Sequence[SecretStatus]:
+        """What the admin room shows of each secret in Secrets Manager."""
+        return self._secrets.status()
+
     def upstreams(self) -> Sequence[UpstreamView]:
         """What the admin room shows of each upstream."""
         return self._assembly.views()
@@ -158,6 +182,9 @@ class Service:
         """
         if self._reloads_waiting or self.draining:
             return False
+        if cause == "SIGHUP":
+            # Not waited for: what came of it is another reload, if it is another secret.
+            self._secrets.ask()
         self._reloads_waiting += 1
         async with self._reloading:
             self._reloads_waiting -= 1
@@ -169,7 +196,7 @@ class Service:
         before = self.last_reload_error
         seen = fingerprint(self._loaded.files)
         try:
-            loaded = self._load()
+            loaded = await self._loader.load()
             await self._serve(loaded, seen)
         except SidecarError as error:
             # Files that were looked for in vain are watched as well: when they come, it is tried again.
@@ -196,6 +223,7 @@ class Service:
         self._ticks += 1
         self._ticked_at = self._clock.read().monotonic
         self._assembly.poll()
+        self._look_after_secrets()
         if self._ticks % WATCH_TICKS or self.draining:
             return
         names = changed(self._files, fingerprint(self._files))
@@ -205,12 +233,26 @@ class Service:
             # What stood in the way may be gone: another program's port, say.
             _ = spawn(self.reload("again"), name="reload")
 
+    def _look_after_secrets(self) -> None:
+        """Read what is due in Secrets Manager; all of it where a token endpoint has refused a secret."""
+        refused = self._assembly.refused_secrets()
+        if refused > self._refused_secrets:
+            self._secrets.ask()
+        self._refused_secrets = refused
+        if not self.draining and (due := self._secrets.due()):
+            _ = spawn(self._read_secrets(due), name="read secrets")
+
+    async def _read_secrets(self, due: Sequence[SecretRef]) -> None:
+        if changed := await self._secrets.read(due):
+            await self.reload(f"changed: {', '.join(map(str, changed))}")
+
     # Stopping.
 
     async def drain(self) -> None:
         """Go unready, accept for `shutdown.delay`, then let requests finish for `shutdown.grace`, and cut the rest."""
         shutdown = self._loaded.config.shutdown
         self.draining = True
+        self._secrets.close()
         self._log.info("draining", delay=float(shutdown.delay), grace=float(shutdown.grace))
         for listener in self._assembly.listeners:
             listener.wind_down()
@@ -244,6 +286,7 @@ class Service:
     async def close(self) -> None:
         """Close everything at once. May be called more than once."""
         self.draining = True
+        self._secrets.close()
         if self._tick is not None:
             self._tick.cancel()
         async with self._reloading:  # What one that is under way opens is closed as well.

@@ -36,6 +36,8 @@ class TokenStats:
     def __init__(self) -> None:
         self.successes = 0
         self.failures: Counter[Reason] = Counter()
+        self.refused_secrets = 0
+        """Answers `invalid_client`, those included after which the other secret worked."""
         self.duration = Histogram()
         self.consecutive_failures = 0
         self.last_success_at: float | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -19,6 +19,8 @@ import yaml
 
 from proxy import config as configuration
 from proxy.admin.view import UpstreamView
+from proxy.config.model import SecretRef
+from proxy.config.secrets import Held, Secrets, Unread
 from proxy.service import Service
 from tests.fakes import FakeClock
 from tests.forward.rig import PATIENCE, until
@@ -201,11 +203,18 @@ class World:
             "admin": {"listen": "127.0.0.1:0"},
             "log": {"format": "json"},
         }
+        self.manager: dict[str, Held | Unread] = {}
+        """What Secrets Manager holds, by the secret's name."""
+        self.manager_calls = 0
         self.halves: list[Half] = []
-        self.service = Service(self._load, clock=clock, random=Random(1))
+        self.service = Service(self._load, clock=clock, random=Random(1), read_secrets=self._read_secrets)
 
-    def _load(self) -> configuration.Loaded:
-        return configuration.load(str(self.file), environ={})
+    def _load(self, secrets: Secrets) -> configuration.Loaded:
+        return configuration.load(str(self.file), environ={}, secrets=secrets)
+
+    def _read_secrets(self, asked: Mapping[SecretRef, Held | None]) -> dict[SecretRef, Held | Unread]:
+        self.manager_calls += 1
+        return {ref: self.manager[ref.id] for ref in asked}
 
     def upstream(self, **changes: Any) -> dict[str, Any]:
         """An upstream's settings; `auth` is merged, everything else replaced."""

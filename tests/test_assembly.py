@@ -265,7 +265,7 @@ async def test_what_cannot_be_opened_leaves_nothing_behind(tmp_path: Path, close
             w.config["upstreams"][f"new{number}"] = w.upstream(listen=f"127.0.0.1:{port}", auth={"client_id": "new"})
         w.config["upstreams"]["bad"] = w.upstream(listen=f"unix:{tmp_path}/no/such/folder")
         w.write()
-        loaded: Loaded = w.service._load()
+        loaded: Loaded = w._load({})
         before = asyncio.all_tasks()
         with pytest.raises(StartError, match="no such file or directory"):
             await assembly.change_to(loaded.config)

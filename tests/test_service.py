@@ -226,7 +226,7 @@ async def test_it_makes_its_own_clock_and_chance(tmp_path: Path) -> None:
     from proxy.service import Service
 
     async with world(tmp_path) as w:
-        service = Service(w.service._load)
+        service = Service(w._load)
         try:
             await service.start()
             assert service.alive()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from proxy.admin.health import Health
 from proxy.admin.html import Html, file, fill, join
-from proxy.admin.view import TokenStatus, UpstreamView
+from proxy.admin.view import SecretUse, TokenStatus, UpstreamView
 from proxy.admin.words import ago, amount, duration, iso, one_line, until, within
 from proxy.explanations import remedy
 from proxy.stats import UpstreamStats
@@ -34,7 +34,7 @@ def card(index: int, upstream: UpstreamView, verdict: Health, now: float) -> Htm
         life=_life(upstream.token, now),
         problem=_problem(upstream.token, verdict, now),
         numbers=_numbers(upstream),
-        lists=_lists(upstream),
+        lists=_lists(upstream, now),
     )
 
 
@@ -142,7 +142,19 @@ def _figure(term: str, value: int | str, remark: str) -> Html:
     )
 
 
-def _lists(upstream: UpstreamView) -> Html:
+def _secret(use: SecretUse, now: float) -> str:
+    """What is known of one of two secrets: a rotation is watched here."""
+    parts = []
+    if use.in_use and use.in_use_since is not None:
+        parts.append(f"in use for {duration(now - use.in_use_since)}")
+    elif use.accepted_at is not None:
+        parts.append(f"last used {ago(use.accepted_at, now)}")
+    if use.refused_at is not None and use.refused_at >= (use.accepted_at or 0):
+        parts.append(f"refused {ago(use.refused_at, now)}")
+    return ", ".join(parts) or "not used yet"
+
+
+def _lists(upstream: UpstreamView, now: float) -> Html:
     stats, token = upstream.stats, upstream.token
     rows = [
         ("Answers", counts(_classes(stats))),
@@ -153,6 +165,8 @@ def _lists(upstream: UpstreamView) -> Html:
     ]
     if token.token_id is not None:
         rows.append(("Token", f"{token.token_id}, number {amount(token.number)}, secret {token.secret}"))
+    if len(token.secrets) > 1:
+        rows.extend((f"Secret {place}", _secret(use, now)) for place, use in enumerate(token.secrets, 1))
     return join(fill(ROW, term=term, value=value) for term, value in rows if value)
 
 

@@ -74,6 +74,7 @@ def _collect(view: View) -> Iterator[Metric]:
     yield from _tokens(upstreams)
     yield from _traffic(view, upstreams)
     yield from _connections(upstreams)
+    yield from _secrets(view)
     yield from _program(view)
     yield from process_collector.collect()
 
@@ -94,6 +95,11 @@ def _tokens(upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:
     )
     consecutive = _gauge("token_consecutive_failures", "Failed calls of the token endpoint since the last success.")
     waiters = _gauge("token_waiters", "Requests that wait for a token right now.")
+    in_use = _gauge(
+        "client_secret_in_use",
+        "1 for the client secret that the token endpoint accepted last, by its place in the configuration.",
+        "secret",
+    )
     for name, stats, token in ((each.name, each.token_stats, each.token) for each in upstreams):
         refreshes.add_metric([name, "success"], stats.successes)
         refreshes.add_metric([name, "failure"], sum(stats.failures.values()))
@@ -105,7 +111,9 @@ def _tokens(upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:
             success.add_metric([name], stats.last_success_at)
         consecutive.add_metric([name], stats.consecutive_failures)
         waiters.add_metric([name], stats.waiters)
-    return refreshes, failures, took, expiry, success, consecutive, waiters
+        for place, use in enumerate(token.secrets, 1):
+            in_use.add_metric([name, str(place)], use.in_use)
+    return refreshes, failures, took, expiry, success, consecutive, waiters, in_use
 
 
 def _traffic(view: View, upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:
@@ -134,6 +142,20 @@ def _connections(upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:
         connections.add_metric([upstream.name, "busy"], upstream.connections_busy)
         _each(connects, upstream.name, RESULTS, upstream.stats.connects)
     return connections, connects
+
+
+def _secrets(view: View) -> Iterable[Metric]:
+    reads = CounterMetricFamily(
+        PREFIX + "secret_reads", "Readings of secrets in AWS Secrets Manager, by how they ended.", labels=["result"]
+    )
+    for result in RESULTS:
+        reads.add_metric([result], view.secret_reads.get(result, 0))
+    failing = GaugeMetricFamily(
+        PREFIX + "secret_reads_failing",
+        "Secrets in AWS Secrets Manager whose last reading failed; what was read before is still used.",
+        value=sum(secret.failing for secret in view.secrets()),
+    )
+    return reads, failing
 
 
 def _program(view: View) -> Iterable[Metric]:

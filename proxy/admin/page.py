@@ -14,7 +14,7 @@ from proxy.admin.health import Health, Level, health
 from proxy.admin.html import Html, file, fill, join
 from proxy.admin.process import usage
 from proxy.admin.view import View
-from proxy.admin.words import amount, duration, iso, one_line
+from proxy.admin.words import ago, amount, duration, iso, one_line
 from proxy.clock import Reading
 
 
@@ -52,7 +52,7 @@ def render(view: View, now: Reading) -> bytes:
         level=top.level,
         headline=top.text,
         summary=_summary(verdicts),
-        notes=_notes(view),
+        notes=join((_reload_note(view), _secret_note(view, now.wall))),
         upstreams=join(cards),
         about=_about(view, now),
     )
@@ -73,13 +73,35 @@ def _summary(verdicts: Mapping[str, Health]) -> str:
             return f"{'All' if good == count else f'{good} of'} {count} upstreams are ready."
 
 
-def _notes(view: View) -> Html:
+def _reload_note(view: View) -> Html:
     """What went wrong with the last reload, a line for each problem."""
     if view.last_reload_error is None:
         return Html()
     lines = [fill("<li>$line</li>\n", line=one_line(line)) for line in view.last_reload_error.splitlines()]
     return fill(
         '<div class="note"><p><strong>The last reload failed</strong>, and the running configuration was kept.</p>\n'
+        "<ul>\n$lines</ul></div>\n",
+        lines=join(lines),
+    )
+
+
+def _secret_note(view: View, now: float) -> Html:
+    """Which secrets cannot be read again, and why."""
+    lines = [
+        fill(
+            "<li>$secret: $detail <code>$reason</code> $time</li>\n",
+            secret=secret.id,
+            detail=one_line(secret.last_error.detail),
+            reason=secret.last_error.reason,
+            time=moment(secret.last_error.at, ago(secret.last_error.at, now)),
+        )
+        for secret in view.secrets()
+        if secret.failing and secret.last_error is not None
+    ]
+    if not lines:
+        return Html()
+    return fill(
+        '<div class="note"><p><strong>Secrets Manager cannot be read</strong>, and what was read before is used.</p>\n'
         "<ul>\n$lines</ul></div>\n",
         lines=join(lines),
     )
@@ -95,6 +117,10 @@ def _about(view: View, now: Reading) -> Html:
         ("Uses", _used(view)),
         ("As of", moment(now.wall, (iso(now.wall) or "")[11:19] + " UTC")),
     ]
+    for secret in view.secrets():
+        if secret.read_at is not None:
+            read = moment(secret.read_at, f"{secret.id}, read {ago(secret.read_at, now.wall)}")
+            rows.append(("Secret", read))
     if unrouted := counts(view.unrouted.errors):
         rows.append(("Refused before an upstream was chosen", unrouted))
     return join(fill(ROW, term=term, value=value) for term, value in rows)

@@ -11,7 +11,7 @@ from typing import Any
 from proxy.admin.health import health
 from proxy.admin.probes import readyz
 from proxy.admin.process import usage
-from proxy.admin.view import UpstreamView, View
+from proxy.admin.view import LastError, SecretStatus, UpstreamView, View
 from proxy.admin.words import iso, one_line
 from proxy.clock import Reading
 from proxy.explanations import remedy
@@ -35,6 +35,7 @@ def status(view: View, now: Reading) -> dict[str, Any]:
         "draining": view.draining,
         "process": _process(view),
         "unrouted": _traffic(view.unrouted),
+        "secrets": [_secret(secret) for secret in view.secrets()],
         "upstreams": {upstream.name: _upstream(upstream, now.wall) for upstream in view.upstreams()},
     }
 
@@ -54,6 +55,24 @@ def _process(view: View) -> dict[str, int | None]:
     }
 
 
+def _secret(secret: SecretStatus) -> dict[str, Any]:
+    return {
+        "secrets_manager": secret.id,
+        "region": secret.region or None,
+        "version": secret.version,
+        "has_previous": secret.has_previous,
+        "read_at": iso(secret.read_at),
+        "changed_at": iso(secret.changed_at),
+        "next_read_at": iso(secret.next_read_at),
+        "failing": secret.failing,
+        "last_error": None if secret.last_error is None else _error(secret.last_error),
+    }
+
+
+def _error(error: LastError) -> dict[str, Any]:
+    return {"reason": error.reason, "detail": one_line(error.detail), "at": iso(error.at)}
+
+
 def _upstream(upstream: UpstreamView, now: float) -> dict[str, Any]:
     token = upstream.token
     verdict = health(token, now)
@@ -70,19 +89,22 @@ def _upstream(upstream: UpstreamView, now: float) -> dict[str, Any]:
         "token_number": token.number,
         "scopes": list(token.scopes),
         "secret": token.secret,
+        "secrets": [
+            {
+                "origin": use.origin,
+                "in_use": use.in_use,
+                "in_use_since": iso(use.in_use_since),
+                "accepted_at": iso(use.accepted_at),
+                "refused_at": iso(use.refused_at),
+            }
+            for use in token.secrets
+        ],
         "at_rest": token.at_rest,
         "obtained_at": iso(token.obtained_at),
         "renew_at": iso(token.renew_at),
         "expires_at": iso(token.expires_at),
         "lifetime_seconds": token.lifetime,
-        "last_error": None
-        if error is None
-        else {
-            "reason": error.reason,
-            "detail": one_line(error.detail),
-            "to_do": remedy(error.reason),
-            "at": iso(error.at),
-        },
+        "last_error": None if error is None else {**_error(error), "to_do": remedy(error.reason)},
         "consecutive_failures": token.consecutive_failures,
         "fetching": token.fetching,
         "next_attempt_at": iso(token.next_attempt_at),

@@ -16,11 +16,11 @@ StateName = Literal["EMPTY", "FRESH", "STALE", "EXPIRED"]
 
 
 class LastError(Protocol):
-    """The last failed call of the token endpoint."""
+    """The last failed call of the token endpoint, or of Secrets Manager."""
 
     @property
     def reason(self) -> str:
-        """One of `proxy.errors.Reason`."""
+        """One word; of a token endpoint one of `proxy.errors.Reason`."""
 
     @property
     def detail(self) -> str:
@@ -29,6 +29,27 @@ class LastError(Protocol):
     @property
     def at(self) -> float:
         """Unix time, in seconds."""
+
+
+class SecretUse(Protocol):
+    """What the token endpoint has made of one of the client's secrets. Times are Unix times in seconds."""
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, such as `file /run/secret`."""
+
+    @property
+    def in_use(self) -> bool:
+        """It is the one that the endpoint accepted last."""
+
+    @property
+    def in_use_since(self) -> float | None: ...
+
+    @property
+    def accepted_at(self) -> float | None: ...
+
+    @property
+    def refused_at(self) -> float | None: ...
 
 
 class TokenStatus(Protocol):
@@ -74,6 +95,10 @@ class TokenStatus(Protocol):
         """Which of the client's secrets is in use, such as `1 of 2`; never the secret."""
 
     @property
+    def secrets(self) -> Sequence[SecretUse]:
+        """What is known of each of them, in the order of the configuration."""
+
+    @property
     def last_error(self) -> LastError | None: ...
 
     @property
@@ -86,6 +111,43 @@ class TokenStatus(Protocol):
     @property
     def next_attempt_at(self) -> float | None:
         """When the endpoint is asked next; None while it is being asked, and at rest."""
+
+
+class SecretStatus(Protocol):
+    """One secret in AWS Secrets Manager at one moment. Times are Unix times in seconds."""
+
+    @property
+    def id(self) -> str:
+        """Its name or ARN."""
+
+    @property
+    def region(self) -> str:
+        """ "" where AWS's own settings decide."""
+
+    @property
+    def version(self) -> str | None: ...
+
+    @property
+    def has_previous(self) -> bool:
+        """There is an AWSPREVIOUS that differs."""
+
+    @property
+    def read_at(self) -> float | None:
+        """The last time that it was read well."""
+
+    @property
+    def changed_at(self) -> float | None:
+        """The last time that this brought another text."""
+
+    @property
+    def next_read_at(self) -> float | None: ...
+
+    @property
+    def failing(self) -> bool:
+        """The last reading failed; what was read before is still used."""
+
+    @property
+    def last_error(self) -> LastError | None: ...
 
 
 class UpstreamView(NamedTuple):
@@ -156,6 +218,13 @@ class View(Protocol):
     @property
     def caller_connections(self) -> int:
         """How many connections of callers are open, busy and idle ones."""
+
+    @property
+    def secret_reads(self) -> Mapping[str, int]:
+        """How often a secret in Secrets Manager was read, by result: `success`, `failure`."""
+
+    def secrets(self) -> Sequence[SecretStatus]:
+        """The secrets in Secrets Manager that values of the configuration are in."""
 
     def upstreams(self) -> Sequence[UpstreamView]:
         """In the order of the configuration."""

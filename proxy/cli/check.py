@@ -1,4 +1,4 @@
-"""`cognito-sidecar check`: is the configuration right? Starts nothing and calls nobody."""
+"""`cognito-sidecar check`: is the configuration right? Starts nothing, and calls nobody but Secrets Manager."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from proxy import config as configuration
 from proxy import hardening
 from proxy.cli.command import Command, config_option
 from proxy.cli.finding import config_path
+from proxy.cli.loading import load_config
+from proxy.cli.output import complain
 from proxy.config.model import Egress, Upstream
+from proxy.config.secrets import SecretsNeeded
 
 
 @click.command(
@@ -20,18 +23,26 @@ from proxy.config.model import Egress, Upstream
     examples=["cognito-sidecar check --config sidecar.yaml"],
     exit_codes={
         0: "The configuration is right; standard output has one line for each upstream.",
+        1: "Nothing is wrong but that secrets in Secrets Manager cannot be read just now.",
         2: "It is not; standard error has one line for each problem, with the path of its key.",
     },
 )
 @config_option
-def command(config: str | None) -> None:
-    """Validate the configuration, with the values it names in the environment and in files, and print every problem.
+@click.option("--offline", is_flag=True, help="Leave out values in Secrets Manager, and all that depends on them.")
+def command(config: str | None, offline: bool) -> None:
+    """Validate the configuration, with the values it names in the environment, in files and in AWS Secrets Manager, and
+    print every problem.
 
-    Starts nothing and calls nobody. For each upstream it prints where callers reach it, where requests go and where
-    the credentials come from, never the credentials.
+    Starts nothing, and calls nobody but Secrets Manager, where the configuration names secrets there. For each upstream
+    it prints where callers reach it, where requests go and where the credentials come from, never the credentials.
     """
     hardening.keep_to_itself(os.environ)
-    loaded = configuration.load(config_path(config), environ=os.environ)
+    try:
+        loaded = configuration.load(config_path(config), environ=os.environ) if offline else load_config(config)
+    except SecretsNeeded as needed:
+        for ref in needed.refs:
+            complain(f"{ref} was not read", prefix="note: ")
+        return
     for name, upstream in loaded.config.upstreams.items():
         click.echo(describe(name, upstream))
 

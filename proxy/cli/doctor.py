@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import click
 
-from proxy import config as configuration
 from proxy.cli.command import Command, config_option
-from proxy.cli.finding import config_path
+from proxy.cli.loading import load_config
 from proxy.cli.loop import run_async
 from proxy.cli.output import one_line
 from proxy.clock import SystemClock
@@ -36,7 +35,7 @@ _SKIPPED: Final = ("-", "-", "2")
     ],
     exit_codes={
         0: "Nothing fails; there may be warnings.",
-        1: "Something fails.",
+        1: "Something fails, or secrets in Secrets Manager cannot be read just now.",
         2: "The configuration is wrong, or it has no upstream of that name.",
     },
 )
@@ -58,7 +57,7 @@ def command(
     """
     if not path.startswith("/"):
         raise click.BadParameter(f"{path!r} does not begin with a slash.", param_hint="'--path'")
-    upstreams = configuration.load(config_path(config), environ=os.environ).config.upstreams
+    upstreams = load_config(config).config.upstreams
     for name in names:
         if name not in upstreams:
             raise click.UsageError(f"No such upstream '{name}'. The configuration has {', '.join(upstreams)}.")

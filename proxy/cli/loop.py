@@ -31,11 +31,13 @@ class Signals:
     def __init__(self, *watched: signal.Signals) -> None:
         self._watched = watched
         self._arrived: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self.stop = asyncio.Event()
+        """Set as soon as one has arrived that asks the program to end, whoever takes it out of the queue."""
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in self._watched:
-            loop.add_signal_handler(number, self._arrived.put_nowait, number)
+            loop.add_signal_handler(number, self._arrive, number)
         return self
 
     def __exit__(
@@ -44,6 +46,11 @@ class Signals:
         loop = asyncio.get_running_loop()
         for number in self._watched:
             loop.remove_signal_handler(number)
+
+    def _arrive(self, number: signal.Signals) -> None:
+        self._arrived.put_nowait(number)
+        if number != signal.SIGHUP:
+            self.stop.set()
 
     async def next(self) -> signal.Signals:
         return await self._arrived.get()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import click
 from click.core import ParameterSource
 
 from proxy import config as configuration
 from proxy import hardening, log
+from proxy.aws import Load
 from proxy.cli.command import Command, config_option
 from proxy.cli.finding import config_path
 from proxy.cli.loop import Signals, run_async
@@ -35,7 +36,7 @@ COGNITO_SIDECAR_CLIENT_SECRET=… cognito-sidecar run \\
     ],
     exit_codes={
         0: "Stopped by SIGTERM or SIGINT; also when a second signal or the end of `shutdown.grace` cut it short.",
-        1: "It could not start: a port in use, for example.",
+        1: "It could not start: a port in use, or secrets in Secrets Manager that cannot be read just now.",
         2: "The configuration, or the usage, is wrong; each problem is one line on standard error.",
     },
 )
@@ -83,20 +84,20 @@ def command(
     environ = dict(os.environ)
     if not given:
         path = config_path(config)
-        run_async(serve(lambda: configuration.load(path, environ=environ), failures))
+        run_async(serve(lambda secrets: configuration.load(path, environ=environ, secrets=secrets), failures))
         return
     # A file that only the environment names is what an image brings along: options typed by hand go before it.
     if ctx.get_parameter_source("config") is ParameterSource.COMMANDLINE:
         raise click.UsageError(f"--config cannot be combined with {', '.join(given)}: the file says all of it.", ctx)
     run_async(
         serve(
-            lambda: configuration.from_flags(upstream, token_url, client_id, scopes, listen, admin, environ=environ),
+            lambda _: configuration.from_flags(upstream, token_url, client_id, scopes, listen, admin, environ=environ),
             failures,
         )
     )
 
 
-async def serve(load: Callable[[], Loaded], failures: Sequence[str] = ()) -> None:
+async def serve(load: Load, failures: Sequence[str] = ()) -> None:
     """The life of the process: start, serve, and on a signal drain. Raises ConfigError and StartError.
 
     `load` has the environment to itself: what it takes values from is no longer there for others afterwards.
@@ -104,10 +105,11 @@ async def serve(load: Callable[[], Loaded], failures: Sequence[str] = ()) -> Non
     """
     never_wait()
     log.configure()
-    service = Service(lambda: _without_values(load()))
+    service = Service(lambda secrets: _without_values(load(secrets)))
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         try:
-            await service.start()
+            if not await service.start(signals.stop):
+                return
             for failure in failures:
                 log.logger("hardening").debug("not_hardened", why=failure)
             announce(service)

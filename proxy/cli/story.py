@@ -92,7 +92,7 @@ class Story:
     async def _sidecar(self) -> None:
         self._begin("The sidecar starts, and gets a token in the background")
         loaded = self._configuration()
-        self._service = Service(lambda: loaded)
+        self._service = Service(lambda _: loaded)
         await self._service.start()
         for _, local, upstream in self._service.addresses:
             self._tell(f"{local} -> {upstream}")

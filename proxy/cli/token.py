@@ -13,10 +13,9 @@ from typing import Any
 import click
 import jwt
 
-from proxy import config as configuration
 from proxy import hardening
 from proxy.cli.command import Command, config_option
-from proxy.cli.finding import config_path
+from proxy.cli.loading import load_config
 from proxy.cli.loop import run_async
 from proxy.cli.output import complain
 from proxy.clock import SystemClock
@@ -38,7 +37,7 @@ from proxy.tokens.http import HttpTransport
     ],
     exit_codes={
         0: "A token was printed.",
-        1: "The token endpoint refused, or could not be reached; standard error says why.",
+        1: "The token endpoint, or Secrets Manager, refused or could not be reached; standard error says why.",
         2: "The configuration is wrong, or it has no upstream of that name.",
     },
 )
@@ -55,7 +54,7 @@ def command(name: str | None, form: str | None, config: str | None) -> None:
     right. NAME may be left out where the configuration has a single upstream. Each call is one that Cognito bills.
     """
     hardening.keep_to_itself(os.environ)
-    upstream = select(configuration.load(config_path(config), environ=os.environ).config.upstreams, name)
+    upstream = select(load_config(config).config.upstreams, name)
     grant = run_async(obtain(upstream))
     if form == "decode":
         click.echo(json.dumps(claims(grant.text), indent=2, ensure_ascii=False))

@@ -18,6 +18,8 @@ Say = Callable[[str, str], None]
 Name = Callable[[str], str]
 """What a person calls the key at a path."""
 
+LEAST_REFRESH = 10
+"""Seconds. Secrets Manager is paid for each call, and no secret is read more often than this (`proxy.aws`)."""
 _FRAMING = frozenset(("host", "content-length", "transfer-encoding"))
 _HOP = frozenset(("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"))
 """RFC 9110 §7.6.1, and Expect (§10.1.1): they speak of one connection, which the sidecar frames itself."""
@@ -29,6 +31,9 @@ _WILDCARDS = ("0.0.0.0", "::")
 def check(config: Config, say: Say, name: Name) -> None:
     """Say every problem that shows between keys."""
     upstreams = list(config.upstreams.items())
+    refresh = config.secrets_manager.refresh
+    if refresh is not BROKEN and 0 < refresh < LEAST_REFRESH:
+        say("secrets_manager.refresh", f"expected at least {LEAST_REFRESH}s, or 0s for never")
     for key, upstream in upstreams:
         _check_upstream(f"upstreams.{key}", upstream, say, name)
     _check_listeners(config, say, name)

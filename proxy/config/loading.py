@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -16,9 +17,10 @@ from proxy.config.checks import check, peers_in_force
 from proxy.config.egress import of_environment
 from proxy.config.model import Address, Config, Egress, Loaded, Upstream
 from proxy.config.scalars import InvalidError
+from proxy.config.secrets import Secrets, SecretsNeeded
 from proxy.config.values import Sources, read_bytes
 from proxy.config.walk import BROKEN, Walk
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, SecretsUnavailable
 from proxy.socketfile import Access
 
 SECRET = "COGNITO_SIDECAR_CLIENT_SECRET"  # noqa: S105 - the name of a variable
@@ -39,16 +41,22 @@ _FLAGS = {
 }
 
 
-def load(path: str, *, environ: Mapping[str, str]) -> Loaded:
+NO_SECRETS: Secrets = MappingProxyType({})
+
+
+def load(path: str, *, environ: Mapping[str, str], secrets: Secrets = NO_SECRETS) -> Loaded:
     """Read and check the configuration file at `path`, and all values that it takes from elsewhere.
 
-    Raises ConfigError with all problems, one line each; its `files` are what to watch for a change for the better.
+    `secrets` is what Secrets Manager is known to hold. Where more of it is needed, and there is no other problem, this
+    raises SecretsNeeded: read those, and load again. Raises ConfigError with all problems, one line each; its `files`
+    are what to watch for a change for the better. SecretsUnavailable, one kind of it, is raised where nothing is wrong
+    but that secrets cannot be read just now.
     """
     try:
         here = os.path.abspath(path)
     except OSError:
         raise ConfigError([f"{path}: cannot be read: the working directory is gone"]) from None
-    sources = Sources(environ, os.path.dirname(here))
+    sources = Sources(environ, os.path.dirname(here), secrets)
     sources.file(here)
     try:
         content = read_bytes(here)
@@ -101,7 +109,7 @@ def from_flags(
         del raw["upstreams"]["default"]["url"]
     if admin is not None:
         raw["admin"] = {"listen": admin}
-    sources = Sources(environ, "/")
+    sources = Sources(environ, "/", NO_SECRETS)
     sources.note(repr(raw).encode("utf-8", "surrogatepass"))
     return _loaded(raw, sources, _flag, environ)
 
@@ -116,10 +124,13 @@ def _loaded(raw: dict[Any, Any], sources: Sources, name: Callable[[str], str], e
     check(config, walk.say, name)
     egress = _environments_proxies(config, environ, walk)
     if walk.problems:
-        raise ConfigError(walk.problems, sources.files)
+        kind = SecretsUnavailable if walk.passing == len(walk.problems) else ConfigError
+        raise kind(walk.problems, sources.files)
+    if sources.missing:
+        raise SecretsNeeded(sources.missing, config)
     config = _with_proxies(_with_peers(_with_access(config)), egress, sources)
     _note_certificates(config, sources)
-    return Loaded(config, sources.hash, sources.files, sources.variables)
+    return Loaded(config, sources.hash, sources.files, sources.variables, sources.secrets)
 
 
 def _with_access(config: Config) -> Config:

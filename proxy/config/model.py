@@ -2,7 +2,7 @@
 
 These structures are the one place where a key, its type, its limits, its default and its one-line
 description are named: loading, the JSON Schema, the configuration reference and the test over the example
-file all read them. A loaded structure holds values, not sources: `{env: …}` and `{file: …}` were read by
+file all read them. A loaded structure holds values, not sources: `{env: …}` and the like were read by
 `proxy.config.load` on the way in. Nothing here reads a file or decides anything.
 """
 
@@ -45,7 +45,7 @@ class Value:
     def __init__(self, text: str, origin: str = "literal") -> None:
         self._text = text
         self.origin = origin
-        """`literal`, `env NAME` or `file PATH`."""
+        """`literal`, `env NAME`, `file PATH`, or `secrets_manager ID` with the key in brackets."""
 
     def reveal(self) -> str:
         """The text itself, for the one place that sends it."""
@@ -350,6 +350,15 @@ class Shutdown(Mapping, frozen=True):
     )
 
 
+class SecretsManager(Mapping, frozen=True):
+    refresh: Annotated[
+        Duration, about("secrets are read again after this long; 0s: only on SIGHUP and on invalid_client", ge=0)
+    ] = Duration(300)
+    wait: Annotated[
+        Duration, about("how long `run` waits, before it listens, for secrets that cannot be read yet", ge=0)
+    ] = Duration(30)
+
+
 class Config(Mapping, frozen=True):
     """The whole file."""
 
@@ -366,9 +375,24 @@ class Config(Mapping, frozen=True):
         RequireHeader | None, about("a header that callers must send, once; it is never forwarded")
     ] = None
     limits: Annotated[Limits, about("what callers may take up")] = Limits()
+    secrets_manager: Annotated[
+        SecretsManager, about("how values with secrets_manager are read; they need the extra `aws`")
+    ] = SecretsManager()
     admin: Annotated[Admin, about("the admin listener")] = Admin()
     log: Annotated[Log, about("log lines, on standard error")] = Log()
     shutdown: Annotated[Shutdown, about("what SIGTERM and SIGINT do")] = Shutdown()
+
+
+class SecretRef(NamedTuple):
+    """One secret in Secrets Manager. Values that name it alike are read in one go."""
+
+    id: str
+    """Its name or ARN, as configured."""
+    region: str
+    """"" leaves it to AWS's own settings."""
+
+    def __str__(self) -> str:
+        return f"secret {self.id}" + (f" in {self.region}" if self.region and not self.id.startswith("arn:") else "")
 
 
 class Loaded(NamedTuple):
@@ -381,3 +405,5 @@ class Loaded(NamedTuple):
     """The configuration file, every `{file: …}` and every TLS file of it: what a watcher compares by content."""
     variables: tuple[str, ...] = ()
     """The environment variables that hold its values."""
+    secrets: tuple[SecretRef, ...] = ()
+    """Every secret of Secrets Manager that values of it are in."""

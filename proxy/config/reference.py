@@ -46,11 +46,12 @@ One YAML file: `--config FILE`, else the one that `COGNITO_SIDECAR_CONFIG` names
 | permissions | an octal number in quotes, such as `"0660"` |
 | user, group | a name that the machine knows, or a number |
 | URL | `https://host`, with a port and a path where needed; without user name, password and fragment |
-| value | text, `{env: NAME}` for an environment variable, or `{file: PATH}` for the content of a file |
+| value | text, `{env: NAME}` for an environment variable, `{file: PATH}` for the content of a file, or |
+| | `{secrets_manager: ID, key: JSON_KEY, region: REGION}` for a secret in AWS Secrets Manager |
 
-Everything marked *value* below, URLs included, can come from the environment or from a file. One trailing newline of a
-file is taken off; paths of files are relative to the directory of the configuration file. When the content of a file
-changes, the configuration is loaded again within five seconds.
+Everything marked *value* below, URLs included, can come from any of these. One trailing newline of a file is taken off;
+paths of files are relative to the directory of the configuration file. When the content of a file changes, the
+configuration is loaded again within five seconds. [Secrets Manager](#secrets-manager) has a section of its own.
 
 YAML takes unquoted `yes`, `no`, `on`, `off`, `123` and `2026-11-23` for something else than text: put them in quotes
 where text is meant. A key that is not listed here, or that is there twice, is an error.
@@ -88,6 +89,40 @@ counts. Permissions of the socket come before all this (see `listen` as a mappin
 - `auth.refresh_jitter` is less than `auth.refresh_at`.
 - Certificate files exist, can be read, and hold certificates and a key that belong together, in PEM form. `key_file`
   may be left out where `cert_file` holds the key too.
+
+## Secrets Manager
+
+`{secrets_manager: ID, key: JSON_KEY, region: REGION}` takes a value from AWS Secrets Manager. It needs the extra:
+`pip install 'cognito-sidecar[aws]'`.
+
+- `ID` is the secret's name or its ARN.
+- `key` is the member that is meant where the secret is a JSON object. A plain secret is the value itself, without `key`
+  and less one trailing newline.
+- `region` may be left out where the ARN or `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile says it.
+
+```yaml
+auth:
+  client_id: {secrets_manager: prod/orders, key: client_id}
+  client_secret: {secrets_manager: prod/orders, key: client_secret}
+```
+
+Credentials for AWS come from where its tools look for them: `AWS_ACCESS_KEY_ID` and its kin, a profile (`AWS_PROFILE`),
+IRSA and EKS Pod Identity, the container's or the instance's role. The identity needs `secretsmanager:GetSecretValue`
+for the secret, and `kms:Decrypt` where it has a KMS key of its own. `HTTPS_PROXY`, `NO_PROXY`, `AWS_CA_BUNDLE` and
+`AWS_ENDPOINT_URL_SECRETS_MANAGER` hold as they do for the AWS CLI; `egress_proxy` does not concern these calls.
+
+**Two secrets.** Where `client_secret` is one value from Secrets Manager, the version that is staged AWSPREVIOUS is the
+second of the two, as long as there is one and it differs: a rotation needs no list.
+
+**When it is read.** Each secret once, however many values are in it: before the sidecar listens, every
+`secrets_manager.refresh` (a tenth more or less), on SIGHUP, and at once when a token endpoint answers `invalid_client`;
+never twice within 10 s. One reading is one call of Secrets Manager, and one more when the secret has changed.
+
+**When it cannot be read.** A running sidecar goes on with what it has, says so in the log, in `/status` and by
+`cognito_sidecar_secret_reads_failing`, and tries again after 10 s, then more and more rarely. A sidecar that starts
+tries for `secrets_manager.wait`, since a pod's network and its role may come a little late; it answers no probe
+meanwhile, and then ends with exit code 1. What waiting cannot mend (no such secret, no such key, the extra is missing)
+ends it at once, with exit code 2. `check` and `token` try once.
 
 ## Egress proxies
 

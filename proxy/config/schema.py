@@ -50,6 +50,28 @@ _SOURCE: Schema = {
             "required": ["file"],
             "additionalProperties": False,
         },
+        {
+            "type": "object",
+            "properties": {
+                "secrets_manager": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "the name or ARN of a secret in AWS Secrets Manager (with the extra `aws`)",
+                },
+                "key": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "the member that is meant, where the secret is a JSON object",
+                },
+                "region": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "the secret's region, where neither its ARN nor AWS's own settings say it",
+                },
+            },
+            "required": ["secrets_manager"],
+            "additionalProperties": False,
+        },
     ],
 }
 # With a digit that is not 0 before the point or after it. Without a lookahead, which Go's validators do not know.

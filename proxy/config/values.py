@@ -1,6 +1,7 @@
-"""Where values come from: literal text, the environment, files. It reads them, and remembers what it read.
+"""Where values come from: literal text, the environment, files, Secrets Manager. It remembers what it read.
 
-No message of this module holds the text of a value; it names the variable or the file.
+Secrets Manager itself is not asked here: what was read there is handed in. No message of this module holds the text
+of a value; it names the variable, the file or the secret.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import re
 import stat
 from collections.abc import Mapping
 
-from proxy.config.model import Value
+from proxy.config import secrets as manager
+from proxy.config.model import SecretRef, Value
 from proxy.config.scalars import InvalidError
+from proxy.config.secrets import NotReadYet, Secrets
 from proxy.config.words import got, key_name, suggest
 
 MAX_FILE = 1 << 20
 """Bytes of a configuration or secret file. More is a mistake, such as a log file or /dev/zero."""
 
-A_VALUE = "a string, {env: NAME} or {file: PATH}"
-_KINDS = ("env", "file")
+A_VALUE = "a string, {env: NAME}, {file: PATH} or {secrets_manager: ID}"
+_KINDS = ("env", "file", "secrets_manager")
 _VARIABLE = "[A-Za-z_][A-Za-z0-9_.-]{0,127}"
 
 
@@ -45,15 +48,28 @@ def reason(error: Exception) -> str:
 
 
 class Sources:
-    """Reads values, and keeps account of the files and of all content for `Loaded.files` and `Loaded.hash`."""
+    """Reads values, and keeps account of files, secrets and all content for the fields of `Loaded`."""
 
-    def __init__(self, environ: Mapping[str, str], base: str) -> None:
+    def __init__(self, environ: Mapping[str, str], base: str, secrets: Secrets) -> None:
         self._environ = environ
+        self._held = secrets
         self._base = base
         """The directory that relative paths are relative to."""
         self._digest = hashlib.sha256()
         self._files: dict[str, None] = {}
         self._variables: dict[str, None] = {}
+        self._secrets: dict[SecretRef, None] = {}
+        self._missing: dict[SecretRef, None] = {}
+
+    @property
+    def secrets(self) -> tuple[SecretRef, ...]:
+        """The secrets of Secrets Manager that values are in."""
+        return tuple(self._secrets)
+
+    @property
+    def missing(self) -> tuple[SecretRef, ...]:
+        """Those of them that have not been read yet."""
+        return tuple(self._missing)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -80,9 +96,21 @@ class Sources:
         self._digest.update(len(content).to_bytes(8, "big") + content)
 
     def read(self, raw: object) -> Value:
-        """The value that `raw` (text, or a mapping that names one source) stands for. Raises InvalidError."""
+        """The value that `raw` (text, or a mapping that names one source) stands for. Raises InvalidError.
+
+        Of its kinds, NotReadYet is no problem of the configuration, and PassingError one that time may solve.
+        """
         value = self._read(raw)
         self.note(value.reveal().encode("utf-8", "surrogatepass"))
+        return value
+
+    def previous(self, raw: object) -> Value | None:
+        """What the value was before its last rotation. Only Secrets Manager knows of any; `raw` has been read."""
+        if not isinstance(raw, dict) or "secrets_manager" not in raw:
+            return None
+        value = manager.previous(manager.parse(raw, self._environ), self._held)
+        if value is not None:
+            self.note(value.reveal().encode("utf-8", "surrogatepass"))
         return value
 
     def _read(self, raw: object) -> Value:
@@ -91,12 +119,14 @@ class Sources:
         if not isinstance(raw, dict):
             raise InvalidError(f"expected {A_VALUE}, got {got(raw, quote=True)}")
         if "secrets_manager" in raw:
-            raise InvalidError("secrets_manager is not supported by this version; use env or file")
+            return self._from_manager(raw)
         for key in raw:
             if key not in _KINDS:
-                raise InvalidError(f"unknown key {key_name(key)}{suggest(key, _KINDS)}; a value has env or file")
+                raise InvalidError(
+                    f"unknown key {key_name(key)}{suggest(key, _KINDS)}; a value has {' or '.join(_KINDS)}"
+                )
         if len(raw) != 1:
-            raise InvalidError("expected one of the keys env and file, got " + ("both" if raw else "neither"))
+            raise InvalidError(f"expected one of the keys {', '.join(_KINDS)}, got " + ("several" if raw else "none"))
         [(kind, name)] = raw.items()
         if not isinstance(name, str) or not name:
             what = "environment variable" if kind == "env" else "file"
@@ -111,6 +141,15 @@ class Sources:
             raise InvalidError(f"environment variable {name} is not set")
         self._variables[name] = None
         return Value(text, f"env {name}")
+
+    def _from_manager(self, raw: dict[object, object]) -> Value:
+        source = manager.parse(raw, self._environ)
+        self._secrets[source.ref] = None
+        try:
+            return manager.current(source, self._held)
+        except NotReadYet:
+            self._missing[source.ref] = None
+            raise
 
     def _from_file(self, name: str) -> Value:
         path = self.file(name)

@@ -37,6 +37,7 @@ from proxy.config.scalars import (
     parse_duration,
     parse_size,
 )
+from proxy.config.secrets import NotReadYet, PassingError
 from proxy.config.shapes import Shape, fields, shape
 from proxy.config.values import Sources
 from proxy.config.words import closest, got, key_name, suggest
@@ -67,6 +68,8 @@ class Walk:
 
     def __init__(self, sources: Sources, name: Callable[[str], str]) -> None:
         self.problems: list[str] = []
+        self.passing = 0
+        """How many of the problems may pass without anything being changed in the file."""
         self._sources = sources
         self.name = name
         """What a person calls the key at a path: the path itself, or a command's flag."""
@@ -98,8 +101,11 @@ class Walk:
                     return self._mapping(form.base, raw, path)
                 case _:
                     return self._leaf(form, kind, raw)
+        except NotReadYet:  # no problem; whoever loads looks after it
+            return BROKEN
         except InvalidError as error:
             self.say(path, str(error))
+            self.passing += isinstance(error, PassingError)
             return BROKEN
 
     def _mapping(self, kind: Any, raw: dict[Any, Any], path: str) -> Any:
@@ -142,10 +148,24 @@ class Walk:
             if item.base is not Value:
                 raise InvalidError(f"expected a list of {_PLURALS[item.kind]}, got {got(raw)}")
             value = self._take(form.base, raw, path)
-            return () if value is BROKEN else (value,)
+            return () if value is BROKEN else (value, *self._previous(item, raw, value))
         self._check_length(form, len(raw), path)
         # A BROKEN one keeps its place: later problems of the list name an item by the index that the file gives it.
-        return tuple(self._take(form.base, item, f"{path}[{index}]") for index, item in enumerate(raw))
+        taken = tuple(self._take(form.base, item, f"{path}[{index}]") for index, item in enumerate(raw))
+        if item.base is Value and len(raw) == 1 and taken[0] is not BROKEN:
+            return (*taken, *self._previous(item, raw[0], taken[0]))
+        return taken
+
+    def _previous(self, item: Shape, raw: Any, value: Value) -> tuple[Value, ...]:
+        """What goes into the second place of a list of values that has only one: its text before a rotation."""
+        before = self._sources.previous(raw)
+        if before is None or before == value:
+            return ()
+        try:
+            rules.TEXTS[item.rule](before.reveal())
+        except InvalidError:  # what is no longer used needs no mending
+            return ()
+        return (before,)
 
     def _check_length(self, form: Shape, length: int, path: str) -> None:
         least, most = form.meta.min_length or 0, form.meta.max_length
@@ -170,7 +190,7 @@ class Walk:
             rules.TEXTS[form.rule](value.reveal())
         except InvalidError as error:
             # A value from elsewhere is named, since its text is not in the file for the reader to look at.
-            origin = {"env": "environment variable", "file": "file"}.get(value.origin.partition(" ")[0])
+            origin = _ORIGINS.get(value.origin.partition(" ")[0])
             whence = f"{origin} {value.origin.partition(' ')[2]}: " if origin else ""
             raise InvalidError(f"{whence}{error}") from None
         return value
@@ -218,6 +238,9 @@ _ON_THIS_MACHINE: dict[Any, Callable[[object], int]] = {
     GroupId: parse_group,
     UserId: parse_user,
 }
+_ORIGINS = {"env": "environment variable", "file": "file", "secrets_manager": "secret"}
+"""What messages call the sources of values."""
+
 _PLURALS = {
     "mapping": "mappings",
     "table": "mappings",

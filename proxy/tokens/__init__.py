@@ -17,6 +17,7 @@ a secret to anybody but the endpoint and, through `AccessToken.reveal`, the one 
 
 from __future__ import annotations
 
+from proxy.tokens.credentials import SecretUse
 from proxy.tokens.identity import Identity, identity, lasting_identity
 from proxy.tokens.interface import AccessToken, Recovery, TokenProvider
 from proxy.tokens.source import TokenSource
@@ -27,6 +28,7 @@ __all__ = [
     "Identity",
     "LastError",
     "Recovery",
+    "SecretUse",
     "TokenProvider",
     "TokenSource",
     "TokenStatus",

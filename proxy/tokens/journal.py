@@ -51,8 +51,11 @@ class Journal:
     def secret_changed(self) -> None:
         logger("tokens").info("client_secret_changed", upstream=self.label)
 
-    def secret_switched(self, in_use: str) -> None:
-        logger("tokens").warning("client_secret_switched", upstream=self.label, secret=in_use)
+    def secret_switched(self, in_use: str, *, after_refusal: bool) -> None:
+        log = logger("tokens")
+        # What was planned is no reason to look; that the secret which used to work no longer does, is.
+        say = log.warning if after_refusal else log.info
+        say("client_secret_switched", upstream=self.label, secret=in_use)
 
 
 def _iso(wall: float) -> str:

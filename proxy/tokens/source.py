@@ -270,6 +270,7 @@ class TokenSource:
             fetching=self._fetch is not None,
             consecutive_failures=self.stats.consecutive_failures,
             secret=self._credentials.in_use,
+            secrets=self._credentials.uses(),
         )
 
     def __repr__(self) -> str:
@@ -368,11 +369,15 @@ class TokenSource:
             try:
                 grant = await self._endpoint.obtain(secret)
             except TokenError as error:
-                if error.reason != "invalid_client" or attempt == len(secrets):
+                if error.reason != "invalid_client":
+                    raise
+                self.stats.refused_secrets += 1
+                self._credentials.refused(secret, self._read().wall)
+                if attempt == len(secrets):
                     raise
             else:
-                if self._credentials.worked(secret):
-                    self._journal.secret_switched(self._credentials.in_use)
+                if self._credentials.worked(secret, self._read().wall):
+                    self._journal.secret_switched(self._credentials.in_use, after_refusal=attempt > 1)
                 return grant, sent
         raise TokenError("credentials", "there is no client secret")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.errors import Reason
+from proxy.tokens.credentials import SecretUse
 
 
 class LastError(NamedTuple):
@@ -46,3 +47,5 @@ class TokenStatus:
     consecutive_failures: int
     secret: str
     """Which of the secrets works, as `1 of 2`."""
+    secrets: tuple[SecretUse, ...]
+    """What is known of each of them."""

@@ -25,6 +25,22 @@ class Error(NamedTuple):
 
 
 @dataclass
+class Use:
+    """By default the secret that has been in use for a day."""
+
+    origin: str = "file /run/secrets/new"
+    in_use: bool = True
+    in_use_since: float | None = NOW.wall - 86_400
+    accepted_at: float | None = OBTAINED
+    refused_at: float | None = None
+
+
+def other_use() -> Use:
+    """The one that was used before."""
+    return Use("file /run/secrets/old", False, None, NOW.wall - 90_000, None)
+
+
+@dataclass
 class Token:
     """By default FRESH: twelve minutes old, of one hour, renewed at three quarters."""
 
@@ -39,6 +55,7 @@ class Token:
     expires_at: float | None = OBTAINED + 3_600
     lifetime: float | None = 3_600.0
     secret: str = "1 of 2"
+    secrets: tuple[Use, ...] = field(default_factory=lambda: (Use(), other_use()))
     last_error: Error | None = None
     consecutive_failures: int = 0
     next_attempt_at: float | None = None
@@ -69,6 +86,21 @@ def failing(token: Token, *, attempts: int = 3, error: Error | None = None) -> T
     token.consecutive_failures = attempts
     token.next_attempt_at = NOW.wall + 18
     return token
+
+
+@dataclass
+class Secret:
+    """By default read a minute ago, for the second time."""
+
+    id: str = "prod/orders"
+    region: str = "eu-central-1"
+    version: str | None = "8a4b0c1e-5f7d-4a7e-9f7e-3d2c1b0a9f8e"
+    has_previous: bool = True
+    read_at: float | None = NOW.wall - 60
+    changed_at: float | None = NOW.wall - 360
+    next_read_at: float | None = NOW.wall + 240
+    failing: bool = False
+    last_error: Error | None = None
 
 
 def upstream(name: str = "orders", token: Token | None = None, **changes: object) -> UpstreamView:
@@ -107,6 +139,11 @@ class FakeView:
     living: bool = True
     tasks: int = 5
     caller_connections: int = 1_234
+    secret_reads: Counter[str] = field(default_factory=Counter)
+    held: list[Secret] = field(default_factory=list)
+
+    def secrets(self) -> list[Secret]:
+        return self.held
 
     def upstreams(self) -> list[UpstreamView]:
         return self.shown

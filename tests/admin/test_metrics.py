@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from proxy.admin.metrics import PREFIX, render, slices
 from proxy.errors import KINDS, REASONS
-from tests.admin.fakes import NOW, FakeView, Token, empty, upstream
+from tests.admin.fakes import NOW, FakeView, Secret, Token, empty, upstream
 
 TABLE = [
     ("token_refreshes_total", "counter", {"upstream", "result"}),
@@ -32,6 +32,9 @@ TABLE = [
     ("unauthorized_total", "counter", {"upstream", "outcome"}),
     ("upstream_connections", "gauge", {"upstream", "state"}),
     ("upstream_connects_total", "counter", {"upstream", "result"}),
+    ("client_secret_in_use", "gauge", {"upstream", "secret"}),
+    ("secret_reads_total", "counter", {"result"}),
+    ("secret_reads_failing", "gauge", set()),
     ("config_reloads_total", "counter", {"result"}),
     ("config_info", "gauge", {"hash"}),
     ("build_info", "gauge", {"version", "python"}),
@@ -130,6 +133,19 @@ def test_the_program_itself() -> None:
     assert value(view, "build_info", version="1.2.3", python="3.11.7") == 1
     assert value(view, "log_lines_dropped_total") == 7
     assert value(view, "log_lines_dropped_total") == 7
+
+
+def test_secrets_in_secrets_manager() -> None:
+    assert values(FakeView(), "secret_reads_total") == {(("result", "success"),): 0, (("result", "failure"),): 0}
+    view = FakeView(held=[Secret(), Secret(failing=True)], secret_reads=Counter(success=4, failure=2))
+    assert value(view, "secret_reads_total", result="success") == 4
+    assert value(view, "secret_reads_total", result="failure") == 2
+    assert value(view, "secret_reads_failing") == 1
+
+
+def test_which_client_secret_is_in_use() -> None:
+    assert value(busy(), "client_secret_in_use", upstream="orders", secret="1") == 1
+    assert value(busy(), "client_secret_in_use", upstream="orders", secret="2") == 0
 
 
 def test_buckets_are_cumulative_and_end_in_all() -> None:

@@ -12,7 +12,20 @@ from proxy.admin.page import render
 from proxy.admin.process import Usage
 from proxy.admin.view import UpstreamView
 from proxy.explanations import remedy
-from tests.admin.fakes import NOW, OBTAINED, Error, FakeView, Token, empty, expired, failing, stale, upstream
+from tests.admin.fakes import (
+    NOW,
+    OBTAINED,
+    Error,
+    FakeView,
+    Secret,
+    Token,
+    Use,
+    empty,
+    expired,
+    failing,
+    stale,
+    upstream,
+)
 
 HOSTILE = "<script>alert(1)</script>\"'&amp;<img src=x onerror=alert(2)>"
 
@@ -196,6 +209,26 @@ def test_a_failed_reload_is_told_line_by_line() -> None:
     assert "a.b: unknown key c: expected a string" in words
 
 
+def test_a_rotation_can_be_watched() -> None:
+    words = text(FakeView())
+    assert "Secret 1 in use for 1 d" in words
+    assert "Secret 2 last used 1 d 1 h ago" in words
+    refused = Use(refused_at=NOW.wall - 5)
+    words = text(FakeView([upstream(token=Token(secrets=(Use(accepted_at=None, in_use=False), refused)))]))
+    assert "Secret 1 not used yet" in words
+    assert "Secret 2 in use for 1 d, refused 5 s ago" in words
+    assert "Secret 1" not in text(FakeView([upstream(token=Token(secrets=(Use(),)))]))
+
+
+def test_secrets_manager_that_cannot_be_read() -> None:
+    words = text(FakeView(held=[Secret()]))
+    assert "Secret prod/orders, read 1 min ago" in words
+    assert "Secrets Manager cannot be read" not in words
+    words = text(FakeView(held=[Secret(failing=True, last_error=Error("timeout", "it did not answer"))]))
+    assert "Secrets Manager cannot be read" in words
+    assert "prod/orders: it did not answer timeout 42 s ago" in words
+
+
 def test_nothing_from_outside_becomes_markup() -> None:
     token = failing(
         Token(token_id=HOSTILE, scopes=(HOSTILE,), secret=HOSTILE, state="FRESH"), error=Error(HOSTILE, HOSTILE)
@@ -203,6 +236,7 @@ def test_nothing_from_outside_becomes_markup() -> None:
     shown = upstream(HOSTILE, token, url=HOSTILE, local_url=HOSTILE, listen=HOSTILE)
     shown.stats.unauthorized[HOSTILE] = 1
     view = FakeView([shown], version=HOSTILE, python=HOSTILE, config_hash=HOSTILE, last_reload_error=HOSTILE)
+    view.held = [Secret(HOSTILE, failing=True, last_error=Error(HOSTILE, HOSTILE))]
     reader = read(view)
     assert reader.tags.count("script") == 1
     assert "img" not in reader.tags

@@ -12,7 +12,7 @@ import pytest
 from proxy.admin.process import Usage
 from proxy.admin.status import render, status
 from proxy.explanations import remedy
-from tests.admin.fakes import NOW, Error, FakeView, Token, empty, failing, upstream
+from tests.admin.fakes import NOW, Error, FakeView, Secret, Token, empty, failing, upstream
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -82,6 +82,46 @@ def test_the_whole_sidecar() -> None:
     assert shown["ready"] is False
     assert shown["unrouted"]["errors"] == {"no_route": 7}
     assert shown["started_at"] == "2026-10-26T07:31:49Z"
+
+
+def test_the_clients_secrets_and_which_of_them_is_used() -> None:
+    orders = _orders(FakeView([upstream()]))
+    assert orders["secret"] == "1 of 2"
+    assert orders["secrets"] == [
+        {
+            "origin": "file /run/secrets/new",
+            "in_use": True,
+            "in_use_since": "2026-10-25T07:33:20Z",
+            "accepted_at": "2026-10-26T07:21:20Z",
+            "refused_at": None,
+        },
+        {
+            "origin": "file /run/secrets/old",
+            "in_use": False,
+            "in_use_since": None,
+            "accepted_at": "2026-10-25T06:33:20Z",
+            "refused_at": None,
+        },
+    ]
+
+
+def test_secrets_in_secrets_manager() -> None:
+    assert status(FakeView(), NOW)["secrets"] == []
+    failed = Secret(region="", failing=True, last_error=Error("timeout", "no answer\n"))
+    first, second = status(FakeView(held=[Secret(), failed]), NOW)["secrets"]
+    assert first == {
+        "secrets_manager": "prod/orders",
+        "region": "eu-central-1",
+        "version": "8a4b0c1e-5f7d-4a7e-9f7e-3d2c1b0a9f8e",
+        "has_previous": True,
+        "read_at": "2026-10-26T07:32:20Z",
+        "changed_at": "2026-10-26T07:27:20Z",
+        "next_read_at": "2026-10-26T07:37:20Z",
+        "failing": False,
+        "last_error": None,
+    }
+    assert (second["region"], second["failing"]) == (None, True)
+    assert second["last_error"] == {"reason": "timeout", "detail": "no answer", "at": "2026-10-26T07:32:38Z"}
 
 
 def test_what_the_process_uses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from proxy.aws.reader import Reader
+from proxy.config.model import SecretRef, Value
+from proxy.config.secrets import Held, Unread
 from tests import processes
 from tests.cli.conftest import Run
 
@@ -96,3 +100,34 @@ async def test_a_file_that_is_no_configuration(tmp_path: Path, content: str | No
     assert (ended.code, ended.stdout, text.count("\n")) == (2, b"", 1)
     assert says in text
     assert "sidecar.yaml" in text or "upstreams" in text
+
+
+def _managed() -> dict[str, Any]:
+    managed = upstream(listen="127.0.0.1:8081")
+    managed["auth"]["client_secret"] = {"secrets_manager": "prod/orders", "region": "eu-central-1"}
+    return managed
+
+
+def test_offline_leaves_out_secrets_manager(command: Run, tmp_path: Path) -> None:
+    file = write(tmp_path, {"upstreams": {"orders": upstream(), "managed": _managed()}})
+    outcome = command("check", "--offline", "--config", file)
+    assert outcome == (0, "", "note: secret prod/orders in eu-central-1 was not read\n")
+    # Where there is none, it is as without the option.
+    file = write(tmp_path, {"upstreams": {"orders": upstream()}})
+    assert command("check", "--offline", "--config", file) == command("check", "--config", file)
+
+
+def test_offline_finds_every_other_problem(command: Run, tmp_path: Path) -> None:
+    outcome = command("check", "--offline", "--config", write(tmp_path, {"upstreams": {"o": _managed()}, "lgo": {}}))
+    assert (outcome.code, outcome.err) == (2, "lgo: unknown key; did you mean log?\n")
+
+
+def test_where_a_secret_comes_from(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: Reader, asked: Mapping[SecretRef, Held | None]) -> dict[SecretRef, Held | Unread]:
+        return dict.fromkeys(asked, Held(Value(SECRET), Value("before"), "v2"))
+
+    monkeypatch.setattr(Reader, "read", read)
+    outcome = command("check", "--config", write(tmp_path, {"upstreams": {"o": _managed()}}))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "client_secret: secrets_manager prod/orders and secrets_manager prod/orders AWSPREVIOUS)" in outcome.out
+    assert SECRET not in outcome.out

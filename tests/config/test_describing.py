@@ -121,7 +121,11 @@ def test_the_schema_knows_sources_and_lists() -> None:
     one, two = auth["client_secret"]["anyOf"]
     assert one["oneOf"] == auth["client_id"]["oneOf"]
     assert (two["type"], two["minItems"], two["maxItems"]) == ("array", 1, 2)
-    assert [list(source["properties"]) for source in definitions["source"]["oneOf"]] == [["env"], ["file"]]
+    assert [list(source["properties"]) for source in definitions["source"]["oneOf"]] == [
+        ["env"],
+        ["file"],
+        ["secrets_manager", "key", "region"],
+    ]
     assert auth["method"]["enum"] == ["basic", "basic_raw", "post"]
     assert auth["refresh_at"]["exclusiveMinimum"] == 0
     assert auth["refresh_at"]["maximum"] == 1

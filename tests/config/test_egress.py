@@ -12,6 +12,7 @@ from proxy.config.egress import parse_proxy, parse_setting, proxy_for
 from proxy.config.model import Egress, Proxy, Url, Value
 from proxy.config.rules import base_url
 from proxy.config.scalars import InvalidError
+from proxy.config.values import A_VALUE
 from proxy.errors import ConfigError
 from tests.config.files import ENVIRON, load_data, problems, upstream, upstream_problems
 
@@ -240,7 +241,7 @@ def test_the_key_may_come_from_elsewhere(tmp_path: Path) -> None:
     [
         ("proxy.corp:3128", "egress_proxy: expected none, or the URL of a proxy such as http://proxy.example:3128"),
         ("", "egress_proxy: expected none, or the URL of a proxy such as http://proxy.example:3128"),
-        (False, "egress_proxy: expected a string, {env: NAME} or {file: PATH}, got true or false"),
+        (False, f"egress_proxy: expected {A_VALUE}, got true or false"),
         ({"env": "EGRESS"}, "egress_proxy: environment variable EGRESS is not set"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config import load
+from proxy.config.values import A_VALUE
 from tests.config.files import SECRET, load_data, problems, upstream, upstream_problems, write
 
 
@@ -103,19 +104,18 @@ def test_one_secret_or_two(tmp_path: Path) -> None:
         ([], ": expected 1 to 2, got 0"),
         (["a", "b", "c"], ": expected 1 to 2, got 3"),
         (["a", ""], "[1]: is empty"),
-        (None, ": expected a string, {env: NAME} or {file: PATH}, got nothing"),
-        (12345, ": expected a string, {env: NAME} or {file: PATH}, got a number: put it in quotes"),
+        (None, f": expected {A_VALUE}, got nothing"),
+        (12345, f": expected {A_VALUE}, got a number: put it in quotes"),
         (True, "way too): put it in quotes"),
         ("", ": is empty"),
-        ({}, ": expected one of the keys env and file, got neither"),
-        ({"env": "A", "file": "b"}, ": expected one of the keys env and file, got both"),
-        ({"evn": "A"}, ": unknown key evn; did you mean env?; a value has env or file"),
+        ({}, ": expected one of the keys env, file, secrets_manager, got none"),
+        ({"env": "A", "file": "b"}, ": expected one of the keys env, file, secrets_manager, got several"),
+        ({"evn": "A"}, ": unknown key evn; did you mean env?; a value has env or file or secrets_manager"),
         ({"env": ""}, ": env: expected the name of an environment variable"),
         ({"env": 5}, ": env: expected the name of an environment variable"),
         ({"file": None}, ": file: expected the name of a file"),
         ({"env": "${CLIENT_SECRET}"}, ": env: expected the plain name of an environment variable, such as CLIENT_ID"),
         ({"env": "NOT_SET"}, ": environment variable NOT_SET is not set"),
-        ({"secrets_manager": "x", "key": "y"}, ": secrets_manager is not supported by this version; use env or file"),
     ],
 )
 def test_what_is_no_value(tmp_path: Path, secret: object, why: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ async def world(
     auth: dict[str, Any] | None = None,
     top: dict[str, Any] | None = None,
     output: int | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
     """`before` prepares the emulator; `upstream`, `auth` and `top` go over the configuration's defaults."""
     async with Emulator(settings) as emulator, aiohttp.ClientSession() as session:
@@ -92,7 +93,7 @@ async def world(
             "log": {"level": "debug", "format": "json"},
             **(top or {}),
         }
-        async with start(config, ready=ready, output=output) as sidecar:
+        async with start(config, env, ready=ready, output=output) as sidecar:
             yield World(emulator, sidecar, session, secret)
 
 
