@@ -60,7 +60,7 @@ def files(text: str) -> dict[str, str]:
     return {name: content for content, name in found}
 
 
-async def run(text: str, folder: Path, env: Mapping[str, str] | None = None, **changed: str) -> str:
+async def run(text: str, folder: Path, *, changed: Mapping[str, str], env: Mapping[str, str] | None = None) -> str:
     """Run a document in `folder`, and tell where it is not as it says. `changed`: what is put in place of what.
 
     Standard output and error are looked at together. What a document leaves running is ended.
@@ -107,3 +107,13 @@ def _back(text: str, changed: Mapping[str, str]) -> str:
     for written, put in changed.items():
         text = text.replace(put, written)
     return text
+
+
+def leads_somewhere(target: str, page: Path) -> bool:
+    """Whether a link of a page is to a file that is there, and to a heading that it has."""
+    path, _, heading = target.partition("#")
+    other = page.parent / path if path else page
+    if not heading:
+        return other.exists()
+    headings = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
