@@ -28,6 +28,8 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 _WORD = re.compile(r"[a-z_]{1,40}")
 _SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
 _LONGEST_SCOPES = 4096
+_LEAST_PIECE = 8
+"""Characters of a credential that say something of it."""
 
 _NAMED: Final[tuple[Reason, ...]] = (
     "invalid_client",
@@ -187,13 +189,22 @@ def _read_grant(answer: Answer, auth: Auth, secret: Value, sent: float) -> Grant
         raise TokenError("malformed_response", "the token holds characters that no header field may carry")
     scopes = auth.scopes
     # Scopes are shown in /status: an endpoint that puts a credential there is not believed.
-    if _is_scopes(granted) and text not in granted and secret.reveal() not in granted:
+    if _is_scopes(granted) and not _tells(granted, text, auth, secret):
         scopes = tuple(granted.split(" "))
     return Grant(text, token_life(fields.get("expires_in"), jwt_life(text, sent)), scopes)
 
 
 def _is_scopes(granted: object) -> TypeGuard[str]:
     return isinstance(granted, str) and len(granted) <= _LONGEST_SCOPES and _SCOPES.fullmatch(granted) is not None
+
+
+def _tells(scopes: str, token: str, auth: Auth, secret: Value) -> bool:
+    """True for scopes that hold a credential in a form in which it travels, or a piece of one."""
+    client_id, plain = auth.client_id.reveal(), secret.reveal()
+    pairs = (f"{client_id}:{plain}", f"{quote_plus(client_id)}:{quote_plus(plain)}")
+    hidden = (token, plain, quote_plus(plain), *(_basic(pair).removeprefix("Basic ") for pair in pairs))
+    pieces = [scope for scope in scopes.split(" ") if len(scope) >= _LEAST_PIECE]
+    return any(one in scopes or any(piece in one for piece in pieces) for one in hidden)
 
 
 def _json_object(body: bytes | None) -> dict[str, object] | None:

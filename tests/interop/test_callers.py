@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 import aiohttp
 import pytest
 
+from tests.canaries import leaks
 from tests.interop.callers import CALLERS
 from tests.interop.servers import CLIENT_ID, CLIENT_SECRET, OTHER_SCOPE, SCOPE, OidcProvider, Resource, configuration
 from tests.processes import Sidecar, StartSidecar
@@ -71,7 +70,7 @@ async def test_a_refused_client_is_answered_in_words(
     assert resource.seen == []
 
 
-@pytest.mark.parametrize("secret", [CLIENT_SECRET, "wr0ng:/+ %&ü"], ids=["let in", "refused"])
+@pytest.mark.parametrize("secret", [CLIENT_SECRET, "wr0ng-secret:/+ %&ü"], ids=["let in", "refused"])
 async def test_nothing_secret_is_told(
     secret: str, oidc_provider: OidcProvider, resource: Resource, sidecar_process: StartSidecar, tmp_path: Path
 ) -> None:
@@ -85,9 +84,7 @@ async def test_nothing_secret_is_told(
 
     assert all(told.values())
     assert bool(issued) == (secret == CLIENT_SECRET)
-    for hidden in _spellings(secret) | {part for token in issued for part in token.split(".")[1:]}:
-        for place, text in told.items():
-            assert hidden not in text, f"{place} tells {hidden!r}"
+    assert leaks([secret, *(part for token in issued for part in token.split(".")[1:])], told) == []
 
 
 async def _pages(sidecar: Sidecar) -> dict[str, str]:
@@ -97,18 +94,3 @@ async def _pages(sidecar: Sidecar) -> dict[str, str]:
             async with session.get(sidecar.admin + path) as response:
                 pages[path] = await response.text()
     return pages
-
-
-def _spellings(secret: str) -> set[str]:
-    """A secret as it is, and in every form in which it travels or is quoted."""
-    encoded = {
-        secret,
-        quote(secret, safe=""),
-        quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        repr(secret)[1:-1],
-        repr(secret.encode())[2:-1],
-    }
-    for client_id, text in ((CLIENT_ID, secret), (quote_plus(CLIENT_ID), quote_plus(secret))):
-        encoded.add(base64.b64encode(f"{client_id}:{text}".encode()).decode())
-    return encoded

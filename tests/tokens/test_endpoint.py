@@ -154,10 +154,23 @@ def test_token_types_that_are_bearer(kind: str) -> None:
         ("x" * 4097, ("orders/READ",)),
         ("the-token", ("orders/READ",)),
         (f"a {SECRET}", ("orders/READ",)),
+        (f"a {SECRET[:8]}", ("orders/READ",)),
+        (f"a {SECRET[-8:]} b", ("orders/READ",)),
+        (f"a {SECRET[:7]}", ("a", SECRET[:7])),
     ],
 )
 def test_scopes_as_granted_where_they_can_be_believed(granted: object, scopes: tuple[str, ...]) -> None:
     assert read(answer(200, good(scope=granted))).scopes == scopes
+
+
+@pytest.mark.parametrize("method", ["basic", "basic_raw", "post"])
+def test_scopes_that_are_a_credential_as_it_was_sent_are_not_believed(method: str) -> None:
+    auth, secret = make_auth(method=method, client_id=Value("id"), scopes=("a",)), Value("s3cret/+%&~=ab")
+    headers, body = make_request(auth, secret)
+    sent = headers["Authorization"].split(" ")[1] if "Authorization" in headers else body.decode().rpartition("=")[2]
+    for told in (sent, f"b {sent} c", f"b {sent[: len(sent) // 2]}", f"{sent[len(sent) // 2 :]} b"):
+        granted = read_answer(answer(200, good(scope=told)), auth, secret, sent=0.0, now=0.0)
+        assert granted.scopes == ("a",)
 
 
 @pytest.mark.parametrize("token", ["t", "x" * 16384, "a.b-c_d~e+f/g=", "!#$%&'*"])
