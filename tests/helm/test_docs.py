@@ -1,0 +1,75 @@
+"""What docs/kubernetes.md shows can be typed in."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.documents import blocks
+from tests.helm.rig import CASES, LIBRARY, ROOT, documents, template
+
+PAGE = ROOT / "docs" / "kubernetes.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+QUOTED = re.compile(r"# (helm/\S+)\n(.*)", re.DOTALL)
+
+
+def _values() -> list[str]:
+    return [block for block in blocks(TEXT, "yaml") if not QUOTED.match(block)]
+
+
+@pytest.mark.parametrize("block", [block for block in blocks(TEXT, "yaml") if QUOTED.match(block)])
+def test_what_is_quoted_is_there(block: str) -> None:
+    quoted = QUOTED.fullmatch(block)
+    assert quoted
+    source = (ROOT / quoted[1]).read_text(encoding="utf-8")
+    assert textwrap.dedent(quoted[2]) in textwrap.dedent(source) or quoted[2] in source
+
+
+def test_the_first_ten_minutes_quote_everything_that_the_app_adds() -> None:
+    # Ten lines, and each of them is shown.
+    shown = "\n".join(block for block in blocks(TEXT, "yaml") if QUOTED.match(block))
+    chart = CASES["legacy-app"].path
+    lines = [
+        line
+        for path in chart.rglob("*.yaml")
+        if "charts" not in path.parts
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "cognito-sidecar." in line or "cognitoSidecar" in line
+    ]
+    assert len(lines) == 6
+    assert [line for line in lines if line.strip() not in shown] == []
+
+
+@pytest.mark.parametrize("block", _values(), ids=range(len(_values())))
+async def test_values_render_on_top_of_the_example(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(block, encoding="utf-8")
+    case = CASES["legacy-app" if block.startswith("cognitoSidecar:") else "monitoring"]
+    ran = await template("helm4", case._replace(values=(file,)))
+    assert ran.code == 0, ran.stderr.decode()
+    assert documents(ran.stdout.decode())
+
+
+def test_there_are_such_values() -> None:
+    assert len(_values()) >= 6
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", TEXT))
+def test_each_link_leads_somewhere(link: str) -> None:
+    path, _, heading = link.partition("#")
+    target = (PAGE.parent / path) if path else PAGE
+    assert target.exists()
+    if heading:
+        titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+        assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_sizes_told_are_the_defaults() -> None:
+    values = yaml.safe_load((LIBRARY / "values.yaml").read_text(encoding="utf-8"))
+    requests, limits = values["resources"]["requests"], values["resources"]["limits"]
+    told = f"{requests['cpu'].replace('m', ' m')} of CPU and {requests['memory'].replace('Mi', ' MiB')}"
+    assert f"{told} with a limit of {limits['memory'].replace('Mi', ' MiB')}" in TEXT.replace("\n", " ")
