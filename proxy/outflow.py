@@ -17,7 +17,7 @@ import os
 import select
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Condition, Thread
 from typing import Final, TextIO, cast
 
@@ -200,15 +200,11 @@ def never_wait(notices: dict[str, Notice]) -> None:
 
     A stream that is something else, such as a test's, is left alone.
     """
-    outflows = []
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream: TextIO = getattr(sys, name)
-        if _descriptor(stream) != descriptor:
-            continue
-        outflow = Outflow(descriptor, stream.encoding, notices[name])
-        setattr(sys, name, cast(TextIO, outflow))
-        outflows.append(outflow)
-    atexit.register(settle, outflows, EXIT_SECONDS)
+        if _descriptor(stream) == descriptor:
+            setattr(sys, name, cast(TextIO, Outflow(descriptor, stream.encoding, notices[name])))
+    atexit.register(settle, EXIT_SECONDS)
 
 
 def _descriptor(stream: TextIO) -> int | None:
@@ -218,11 +214,12 @@ def _descriptor(stream: TextIO) -> int | None:
         return None
 
 
-def settle(outflows: Sequence[Outflow], seconds: float) -> None:
-    """Let what is queued go out, within so many seconds altogether."""
+def settle(seconds: float) -> None:
+    """Let what is queued for the standard streams go out, within so many seconds altogether."""
     deadline = stopwatch() + seconds
-    for outflow in outflows:
-        outflow.settle(max(0.0, deadline - stopwatch()))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, Outflow):
+            stream.settle(max(0.0, deadline - stopwatch()))
 
 
 def dropped(stream: object) -> int:

@@ -10,11 +10,11 @@ import asyncio
 import platform
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from proxy import log
 from proxy.admin import AdminServer
@@ -26,7 +26,6 @@ from proxy.clock import Cancellable, Clock, Reading, SystemClock
 from proxy.config.model import Address, Loaded, SecretRef
 from proxy.config.watch import changed, fingerprint
 from proxy.errors import ConfigError, SidecarError, StartError
-from proxy.forward.listener import Listener
 from proxy.outflow import dropped
 from proxy.stats import UpstreamStats
 from proxy.tasks import spawn
@@ -256,28 +255,37 @@ class Service:
         self._log.info("draining", delay=float(shutdown.delay), grace=float(shutdown.grace))
         for listener in self._assembly.listeners:
             listener.wind_down()
-        await self._unless_hurried(float(shutdown.delay), None)
-        async with self._reloading:  # One that is under way may still open an address.
-            listeners = self._assembly.listeners
-        for listener in listeners:
-            await listener.stop_accepting()
-            listener.send_away()
+        await self._unless_hurried(float(shutdown.delay))
+        await self._send_away()
         cut = 0
-        if not await self._unless_hurried(float(shutdown.grace), listeners):
-            cut = sum(listener.abort() for listener in listeners)
+        if not await self._unless_hurried(float(shutdown.grace), self._finish()):
+            cut = sum(listener.abort() for listener in self._assembly.listeners)
         if cut:
             self._log.warning("requests_cut", count=cut)
         self._log.info("drained")
 
-    async def _unless_hurried(self, seconds: float, listeners: Sequence[Listener] | None) -> bool:
-        """Wait until the listeners have drained, if they do within so long and nobody is in a hurry."""
+    async def _send_away(self) -> None:
+        """Accept nobody any more, and tell those to go who can be told."""
+        for listener in self._assembly.listeners:
+            await listener.stop_accepting()
+            listener.send_away()
+
+    async def _finish(self) -> None:
+        """Wait until nothing is under way any more."""
+        async with self._reloading:  # One that is under way may still have opened an address.
+            await self._send_away()
+        for listener in self._assembly.listeners:
+            await listener.drained()
+
+    async def _unless_hurried(self, seconds: float, work: Coroutine[Any, Any, None] | None = None) -> bool:
+        """Wait for the work, if it is done within so long and nobody is in a hurry; whether it is done."""
         waits = [spawn(self._hurry.wait(), name="hurry")]
-        if listeners is not None:
-            waits.append(spawn(_all_drained(listeners), name="drain listeners"))
+        if work is not None:
+            waits.append(spawn(work, name="finish"))
         done, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-        return listeners is not None and waits[1] in done
+        return work is not None and waits[1] in done
 
     def abort(self) -> None:
         """Stop waiting: what is still under way is cut."""
@@ -294,8 +302,3 @@ class Service:
             admin, self._admin = self._admin, None
             if admin is not None:
                 await admin.close()
-
-
-async def _all_drained(listeners: Sequence[Listener]) -> None:
-    for listener in listeners:
-        await listener.drained()

@@ -164,6 +164,32 @@ async def test_requests_at_an_address_that_was_just_taken_away_are_cut_with_the_
         assert await half.end() == b""
 
 
+async def test_a_reload_that_hangs_holds_up_neither_the_listeners_nor_the_end_of_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def prepare(w: World) -> None:
+        w.config["shutdown"] = {"grace": "100ms"}
+
+    async with serving(tmp_path, prepare) as w:
+        arrived, go = asyncio.Event(), asyncio.Event()
+
+        async def hangs(_: Assembly, config: Config) -> None:
+            arrived.set()
+            await go.wait()
+
+        monkeypatch.setattr(Assembly, "change_to", hangs)
+        half = await w.half()
+        reloading = asyncio.ensure_future(w.reload())
+        await arrived.wait()
+        await within(w.service.drain())
+
+        assert await refuses(w.url())
+        assert await half.end() == b""
+        assert events(capsys.readouterr().err, "requests_cut")[0]["count"] == 1
+        go.set()
+        await within(reloading)
+
+
 @pytest.mark.parametrize("how", ["drain", "close"])
 async def test_the_end_in_the_middle_of_a_reload_closes_what_that_opens(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

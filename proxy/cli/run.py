@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from typing import Final
 
 import click
 from click.core import ParameterSource
@@ -15,11 +16,14 @@ from proxy import hardening, log
 from proxy.aws import Load
 from proxy.cli.command import Command, config_option
 from proxy.cli.finding import config_path
-from proxy.cli.loop import Signals, run_async
+from proxy.cli.loop import Signals, end_within, run_async
 from proxy.cli.output import never_wait, say
 from proxy.config.model import Loaded
 from proxy.service import Service
 from proxy.tasks import spawn
+
+CLOSING_SECONDS: Final = 2.0
+"""For what is left when the last request has ended: pages of the admin listener, connections, threads."""
 
 
 @click.command(
@@ -108,13 +112,13 @@ async def serve(load: Load, failures: Sequence[str] = ()) -> None:
     service = Service(lambda secrets: _without_values(load(secrets)))
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         try:
-            if not await service.start(signals.stop):
-                return
-            for failure in failures:
-                log.logger("hardening").debug("not_hardened", why=failure)
-            announce(service)
-            await _until_stop(signals, service)
-            await _drain(signals, service)
+            if await service.start(signals.stop):
+                for failure in failures:
+                    log.logger("hardening").debug("not_hardened", why=failure)
+                announce(service)
+                await _until_stop(signals, service)
+                await _drain(signals, service)
+            end_within(CLOSING_SECONDS)
         finally:
             await service.close()
 

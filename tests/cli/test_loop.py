@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
 from proxy.cli.loop import Signals, run_async
+from tests.processes import Program
 
 
 async def kind_of_loop() -> str:
@@ -34,3 +36,53 @@ async def test_signals_come_in_order_and_are_given_back() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         assert await signals.next() == signal.SIGTERM
     assert signal.getsignal(signal.SIGHUP) == before
+
+
+STUCK = """
+import os, signal, sys
+from proxy.cli.loop import Signals, run_async
+
+async def work():
+    with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        print("stuck", flush=True)
+        open(sys.argv[1])  # Nobody will ever write there.
+
+run_async(work())
+"""
+
+
+async def test_the_second_signal_ends_a_process_whose_loop_is_stuck(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    program = await Program.start(sys.executable, "-c", STUCK, str(fifo))
+    await program.printed("stuck")
+    program.send(signal.SIGHUP)
+    program.send(signal.SIGINT)
+    program.send(signal.SIGTERM)
+    assert await program.ended() == 0
+
+
+LEFTOVERS = """
+import asyncio, signal, sys, threading
+{}
+from proxy.cli.loop import Signals, end_within, run_async
+
+async def work():
+    asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
+    with Signals(signal.SIGTERM, signal.SIGINT):
+        end_within(float(sys.argv[1]))
+    print("done", flush=True)
+
+run_async(work())
+"""
+
+
+@pytest.mark.parametrize("loop", ["", "sys.modules['uvloop'] = None"], ids=["uvloop", "asyncio"])
+@pytest.mark.parametrize("hurried", [False, True])
+async def test_a_thread_that_never_ends_does_not_hold_up_the_end(loop: str, hurried: bool) -> None:
+    program = await Program.start(sys.executable, "-c", LEFTOVERS.format(loop), "3600" if hurried else "0.1")
+    await program.printed("done")
+    if hurried:
+        program.send(signal.SIGTERM)
+        program.send(signal.SIGINT)
+    assert await program.ended() == 0

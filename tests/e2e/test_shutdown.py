@@ -240,3 +240,19 @@ async def test_during_the_delay_it_serves_and_sends_callers_away(sidecar_process
         assert (await run_command("healthcheck", *admin)).code == 0, "it is alive, and must not be restarted"
         w.sidecar.send(signal.SIGTERM)
         assert await w.sidecar.ended() == 0
+
+
+async def test_signals_that_are_none_of_its_business(sidecar_process: StartSidecar, tmp_path: Path) -> None:
+    async with world(sidecar_process, tmp_path) as w:
+        for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGWINCH):
+            w.sidecar.send(number)
+        assert (await w.get())[0] == 200
+
+
+async def test_a_storm_of_reloads_does_not_hold_up_the_end(sidecar_process: StartSidecar, tmp_path: Path) -> None:
+    async with world(sidecar_process, tmp_path) as w:
+        for number in [signal.SIGHUP] * 20 + [signal.SIGTERM] + [signal.SIGHUP] * 20:
+            w.sidecar.send(number)
+        assert await w.sidecar.ended() == 0
+        assert "drained" in w.sidecar.output
+        assert "Traceback" not in w.sidecar.output
