@@ -10,11 +10,15 @@ import asyncio
 import contextlib
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+import botocore.session
+from botocore import xform_name
 
 from tests.processes import environment, require_program
 
@@ -58,6 +62,25 @@ def files(text: str) -> dict[str, str]:
     """Blocks whose first line is a comment with a file's name: what a reader would save as that."""
     found = re.findall(r"^```\w+\n((?:# |#!\S+\n# )([\w./-]+)\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return {name: content for content, name in found}
+
+
+def commands(text: str, program: str) -> list[list[str]]:
+    """The words of each command that calls a program, in the blocks of a document that are not run."""
+    lines = "\n".join(blocks(text, "sh")).replace("\\\n", " ").splitlines()
+    calls = [part.strip() for line in lines for part in re.split(r"\s\|\s|\$\((?=aws)", line)]
+    return [shlex.split(re.sub(r"\$\(.*?\)|[<>] \S+", "x", call)) for call in calls if call.startswith(program)]
+
+
+def unknown_to_aws(words: list[str]) -> set[str]:
+    """The options of one command of `aws` that do not exist. Raises KeyError for an operation that does not."""
+    _, service, operation, *options = words
+    given = {word for word in options if word.startswith("--")} - {"--query", "--output", "--region"}
+    if operation == "deploy":  # the CLI's own
+        return given - {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"}
+    model = botocore.session.Session().get_service_model(service)
+    known = {xform_name(name, "-"): name for name in model.operation_names}
+    members = model.operation_model(known[operation]).input_shape.members
+    return given - {f"--{xform_name(name, '-')}" for name in members}
 
 
 async def run(text: str, folder: Path, *, changed: Mapping[str, str], env: Mapping[str, str] | None = None) -> str:

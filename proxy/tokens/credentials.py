@@ -30,7 +30,7 @@ class Credentials:
     """One or two secrets. The one that worked last is tried first, unless a newer one has taken the first place."""
 
     def __init__(self, secrets: tuple[Value, ...]) -> None:
-        self._secrets = secrets
+        self._secrets = _different(secrets)
         self._first = 0
         self._working: Value | None = None
         """The one that was accepted last, whether it is still one of ours or not."""
@@ -69,7 +69,7 @@ class Credentials:
         added it at the token endpoint before, and waits to see that it works before the old one is deleted there.
         """
         before = self._secrets
-        self._secrets = secrets
+        secrets = self._secrets = _different(secrets)
         if secrets[:1] and secrets[0] not in before:
             self._first = 0
         else:
@@ -100,3 +100,8 @@ class Credentials:
 
     def __repr__(self) -> str:
         return f"<credentials, secret {self.in_use}>"
+
+
+def _different(secrets: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Two files may hold the same secret between two rotations: it need not be tried twice."""
+    return tuple(dict.fromkeys(secrets))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from pathlib import Path
 
-import botocore.session
 import click
 import pytest
-from botocore import xform_name
 
 from proxy.cli.root import root
 from tests import documents
@@ -18,15 +15,9 @@ from tests.infra.test_init import DUMMY
 from tests.processes import free_port, require_program
 
 PAGE = (documents.ROOT / "docs" / "walkthrough.md").read_text(encoding="utf-8")
-OF_THE_CLI = {"--query", "--output", "--region"}
-"""Options that every command of `aws` has."""
 
 
-def commands(program: str) -> list[list[str]]:
-    """The words of each command that calls a program, in the half that is for AWS."""
-    text = "\n".join(documents.blocks(PAGE, "sh")).replace("\\\n", " ")
-    calls = [part.strip() for line in text.splitlines() for part in re.split(r"\s\|\s|\$\((?=aws)", line)]
-    return [shlex.split(re.sub(r"\$\(.*?\)|[<>] \S+", "x", call)) for call in calls if call.startswith(program)]
+AWS, OURS = (documents.commands(PAGE, program) for program in ("aws", "cognito-sidecar"))
 
 
 @pytest.mark.timeout(180)
@@ -43,28 +34,20 @@ async def test_the_offline_half_is_as_it_says(tmp_path: Path) -> None:
 
 def test_it_has_both_halves() -> None:
     assert len(documents.steps(PAGE)) > 25
-    assert len(commands("aws")) >= 7
-    assert len(commands("cognito-sidecar")) >= 3
+    assert len(AWS) >= 7
+    assert len(OURS) >= 3
 
 
-@pytest.mark.parametrize("words", commands("cognito-sidecar"), ids=" ".join)
+@pytest.mark.parametrize("words", OURS, ids=" ".join)
 def test_each_of_our_commands_exists(words: list[str]) -> None:
     command = root.get_command(click.Context(root), words[1])
     assert command is not None
     command.make_context(words[1], [word for word in words[2:] if word != "x"])
 
 
-@pytest.mark.parametrize("words", commands("aws"), ids=" ".join)
+@pytest.mark.parametrize("words", AWS, ids=" ".join)
 def test_each_of_awss_commands_exists(words: list[str]) -> None:
-    _, service, operation, *options = words
-    given = {word for word in options if word.startswith("--")} - OF_THE_CLI
-    if operation == "deploy":  # the CLI's own
-        assert given <= {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"}
-        return
-    model = botocore.session.Session().get_service_model(service)
-    known = {xform_name(name, "-"): name for name in model.operation_names}
-    members = model.operation_model(known[operation]).input_shape.members
-    assert given <= {f"--{xform_name(name, '-')}" for name in members}
+    assert documents.unknown_to_aws(words) == set()
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", PAGE))

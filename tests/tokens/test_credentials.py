@@ -67,6 +67,17 @@ def test_a_secret_that_was_replaced_meanwhile_changes_nothing() -> None:
     assert [use.accepted_at or use.refused_at for use in credentials.uses()] == [None, None]
 
 
+def test_the_same_secret_twice_is_one() -> None:
+    credentials = Credentials((OLD, Value("old-secret", "file /again")))
+    assert credentials.order() == (OLD,)
+    assert credentials.in_use == "1 of 1"
+    credentials.worked(OLD, 1)
+    assert credentials.replace((NEW, OLD)) is True
+    assert credentials.order() == (NEW, OLD)
+    assert credentials.replace((NEW, NEW)) is True
+    assert credentials.order() == (NEW,)
+
+
 def test_that_only_the_other_one_works_is_a_switch() -> None:
     assert Credentials((OLD, NEW)).worked(NEW, 1) is True
 
