@@ -5,6 +5,8 @@ The programs are those that `make helm-tools` unpacks; no cluster and no registr
 
 from __future__ import annotations
 
+import platform
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,6 +69,8 @@ CHART_CASES: Final = [name for name, case in CASES.items() if (case.path / "Char
 
 def tool(name: str) -> str:
     """The path of a program of `make helm-tools`."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        lacking(f"{name} is here for Linux on x86-64 only")
     path = TOOLS / ("bin" if name in PROGRAMS else "venv/bin") / name
     if not path.exists():
         lacking(f"{name} is not there: make helm-tools")

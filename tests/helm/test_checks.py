@@ -98,6 +98,10 @@ APPLICATION = [
     ({f"{_ORDERS}__auth__token_url": '"https://[2001:db8::1]:444/"'}, "the upstream orders needs port 444"),
     ({f"{_ORDERS}__egress_proxy": '"http://proxy.test:3128"'}, "the upstream orders needs port 3128"),
     (
+        {"extraEnv": '[{"name": "https_proxy", "value": "http://proxy.test:3128/"}]'},
+        "networkPolicy.egressPorts: https_proxy of extraEnv needs port 3128: add it",
+    ),
+    (
         {"config__admin__listen": '"127.0.0.1:9090"', "serviceMonitor__enabled": "true"},
         "serviceMonitor.enabled: config.admin.listen is on loopback",
     ),

@@ -121,6 +121,16 @@ async def test_before_native_sidecars_it_is_a_container_like_others() -> None:
         assert "restartPolicy" not in rig.sidecar(pod)
 
 
+@pytest.mark.parametrize("name", ["legacy-app", "smallest"])
+async def test_a_cluster_can_hand_out_the_user(name: str) -> None:
+    # As OpenShift does, which refuses pods that ask for one.
+    path = "cognitoSidecar__securityContext" if name == "legacy-app" else "securityContext"
+    case = CASES[name].having(**{f"{path}__runAsUser": "null", f"{path}__runAsGroup": "null"})
+    context = rig.sidecar(rig.pods(await rig.rendered(case))[0])["securityContext"]
+    assert context.keys() & {"runAsUser", "runAsGroup"} == set()
+    assert context["runAsNonRoot"] is True
+
+
 async def test_the_sidecar_alone_mounts_the_secret() -> None:
     for name in CASES:
         for pod in rig.pods(await rig.rendered(CASES[name])):

@@ -67,6 +67,14 @@ networkPolicy.egressPorts: the upstream {{ $name }} needs port {{ . }}: add it
 {{- end }}
 {{- end }}
 {{- end }}
+{{- range .Values.extraEnv }}
+{{- if and $policy.enabled (has (upper .name) (list "HTTPS_PROXY" "HTTP_PROXY")) (regexMatch ":[0-9]+/?$" (.value | default "")) }}
+{{- $port := regexFind "[0-9]+" (regexFind ":[0-9]+/?$" .value) }}
+{{- if not (has $port $open) }}
+networkPolicy.egressPorts: {{ .name }} of extraEnv needs port {{ $port }}: add it
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if not .Values.config.allow_remote_clients }}
 config.allow_remote_clients: callers of a Deployment are in other pods: set it to true, and see networkPolicy and config.require_header for who they may be
 {{- end }}
