@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from proxy.aws.reader import EXTRA
 from proxy.cli.output import one_line
 from proxy.errors import ConfigError, SidecarError
 
@@ -50,7 +51,7 @@ def fetch(names: Sequence[str], region: str | None) -> Stacks:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
-        raise SidecarError("--stack takes boto3: pip install 'cognito-sidecar[aws]'") from None
+        raise SidecarError(f"--stack takes boto3: {EXTRA}") from None
     # boto3 itself knows only the second of the two variables, which AWS's other tools call by the first.
     region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     config = Config(connect_timeout=_TIMEOUT_SECONDS, read_timeout=_TIMEOUT_SECONDS, retries={"total_max_attempts": 2})

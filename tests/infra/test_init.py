@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import yaml
 
@@ -31,6 +32,20 @@ async def test_by_name(account: Account) -> None:
         "client_secret": {"secrets_manager": account.outputs["ClientSecretArn"], "key": "client_secret"},
         "scopes": [account.outputs["Scope"]],
     }
+
+
+async def test_the_file_is_right_for_whoever_may_read_the_secret(account: Account, tmp_path: Path) -> None:
+    env = DUMMY | {"AWS_ENDPOINT_URL": account.endpoint, "AWS_REGION": REGION}
+    file = str(tmp_path / "sidecar.yaml")
+    assert await processes.run_command("init", "--stack", STACK, "--output", file, env=env) == (0, b"", b"")
+    checked = await processes.run_command("check", "--config", file, env=env)
+    assert (checked.code, checked.stderr) == (0, b"")
+    assert f"{STACK}: 127.0.0.1:8080/ -> {account.outputs['RestApiUrl']}" in checked.stdout.decode()
+    pool = account.resources["UserPool"]["PhysicalResourceId"]
+    client = account.service("cognito-idp").describe_user_pool_client(
+        UserPoolId=pool, ClientId=account.outputs["ClientId"]
+    )["UserPoolClient"]
+    assert client["ClientSecret"].encode() not in checked.stdout
 
 
 async def test_what_aws_prints_comes_to_the_same(account: Account) -> None:

@@ -34,8 +34,8 @@ async def test_the_offline_half_is_as_it_says(tmp_path: Path) -> None:
 
 def test_it_has_both_halves() -> None:
     assert len(documents.steps(PAGE)) > 25
-    assert len(AWS) >= 7
-    assert len(OURS) >= 3
+    assert len(AWS) >= 6
+    assert len(OURS) >= 2
 
 
 @pytest.mark.parametrize("words", OURS, ids=" ".join)
