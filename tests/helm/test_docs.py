@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.documents import blocks
-from tests.helm.rig import CASES, LIBRARY, ROOT, documents, template
+from tests.helm.rig import APPLICATION, CASES, LIBRARY, ROOT, documents, template
 
 PAGE = ROOT / "docs" / "kubernetes.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -56,6 +56,21 @@ async def test_values_render_on_top_of_the_example(block: str, tmp_path: Path) -
 
 def test_there_are_such_values() -> None:
     assert len(_values()) >= 6
+
+
+def test_the_charts_say_what_is_in_them() -> None:
+    readme = (LIBRARY / "README.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `(cognito-sidecar\.\w+)`", readme, re.MULTILINE))
+    used = {
+        name
+        for name in ("legacy-app", "cronjob")
+        for path in CASES[name].path.glob("templates/*")
+        for name in re.findall(r'include "([^"]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert told == used
+    (least,) = blocks((APPLICATION / "README.md").read_text(encoding="utf-8"), "yaml")
+    (smallest,) = CASES["smallest"].values
+    assert least == smallest.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", TEXT))
