@@ -18,7 +18,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz bench bench-tools docs golden sbom helm-tools lock upgrade install clean
+.PHONY: help demo test lint format fuzz bench bench-tools docs golden image sbom helm-tools lock upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,11 @@ bench-tools: ## what bench compares with, on Debian and as root; the rest of mak
 
 helm-tools: $(KUBERNETES_STAMP) ## Helm 3 and 4, kubectl and what checks manifests, in .kubernetes
 
+image: ## the container image, by docker, podman or buildah (ARGS="--build-arg EXTRAS=aws")
+	@for builder in docker podman buildah; do \
+		if command -v $$builder >/dev/null; then exec $$builder build --tag cognito-sidecar $(ARGS) .; fi; \
+	done; echo "docker, podman or buildah is needed" >&2; exit 1
+
 sbom: $(PROOF) ## what the program ships with, as CycloneDX documents in build/
 	@$(BIN)/python -m requirements.sbom build
 
@@ -70,6 +75,7 @@ lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping ver
 	@$(PIP) install --quiet uv
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml -o requirements/run.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --extra aws -c requirements/dev.txt -o requirements/aws.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) --group proof -c requirements/dev.txt -c requirements/aws.txt -o requirements/proof.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) requirements/kubernetes.in -o requirements/kubernetes.txt
