@@ -131,6 +131,16 @@ async def test_a_cluster_can_hand_out_the_user(name: str) -> None:
     assert context["runAsNonRoot"] is True
 
 
+async def test_it_is_the_image_s_user_and_program() -> None:
+    image = (rig.ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (pod,) = rig.pods(await rig.rendered(CASES["legacy-app"]))
+    container = rig.sidecar(pod)
+    context = container["securityContext"]
+    assert f"\nUSER {context['runAsUser']}:{context['runAsGroup']}\n" in image
+    assert f'\nENTRYPOINT ["{container["startupProbe"]["exec"]["command"][0]}"]\n' in image
+    assert "command" not in container
+
+
 async def test_the_sidecar_alone_mounts_the_secret() -> None:
     for name in CASES:
         for pod in rig.pods(await rig.rendered(CASES[name])):
