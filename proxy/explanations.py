@@ -83,6 +83,72 @@ TOKEN: Final[dict[Reason, Explanation]] = {
 }
 """By the reason that metrics, `/status` and the log give."""
 
+SECRETS: Final[dict[str, Explanation]] = {
+    "not_found": Explanation(
+        "there is no such secret",
+        "Check its name or ARN, and the region: a secret is in one region of one account, and seen from no other.",
+    ),
+    "deleted": Explanation(
+        "it cannot be read: it is marked for deletion, or has no value yet",
+        "Restore it (`aws secretsmanager restore-secret`), or give it a value.",
+    ),
+    "invalid": Explanation(
+        "it is not what a value can be taken from",
+        "Check the name; a secret that is binary must be UTF-8 text.",
+    ),
+    "access_denied": Explanation(
+        "this identity may not read it",
+        "Allow secretsmanager:GetSecretValue for the secret's ARN, and kms:Decrypt where it has a KMS key of its "
+        "own; see whether the secret has a resource policy.",
+    ),
+    "credentials": Explanation(
+        "there are no AWS credentials to read it with, or AWS does not accept them",
+        "See which ones `aws sts get-caller-identity` finds here: IRSA or Pod Identity on the service account, an "
+        "instance's role, AWS_PROFILE; check this machine's clock.",
+    ),
+    "decryption": Explanation(
+        "Secrets Manager cannot decrypt it",
+        "See whether the secret's KMS key is there and enabled.",
+    ),
+    "no_region": Explanation(
+        "no region is set",
+        "Give the value a region, or set AWS_REGION.",
+    ),
+    "settings": Explanation(
+        "the endpoint, or another of AWS's settings, is not valid",
+        "Check AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SECRETS_MANAGER and the AWS configuration file.",
+    ),
+    "extra": Explanation(
+        "reading it takes boto3",
+        "Install the extra: pip install 'cognito-sidecar[aws]'.",
+    ),
+    "throttled": Explanation(
+        "Secrets Manager is asked too often",
+        "Nothing now: it is tried again. If it lasts, see which others of the account and region call it.",
+    ),
+    "server_error": Explanation(
+        "Secrets Manager has an error of its own",
+        "Nothing here: it is tried again.",
+    ),
+    "timeout": Explanation(
+        "Secrets Manager did not answer in time",
+        "Check the way there: egress rules, VPC endpoint, proxy (HTTPS_PROXY, NO_PROXY), DNS.",
+    ),
+    "connection": Explanation(
+        "Secrets Manager cannot be reached",
+        "Check the way there: egress rules, VPC endpoint, proxy (HTTPS_PROXY, NO_PROXY), DNS.",
+    ),
+    "tls": Explanation(
+        "the certificate of Secrets Manager cannot be verified",
+        "If a proxy opens TLS on the way, name its CA in AWS_CA_BUNDLE; check this machine's clock.",
+    ),
+    "unknown": Explanation(
+        "it cannot be read",
+        "Try `aws secretsmanager get-secret-value --secret-id ID --query VersionId` with the same identity.",
+    ),
+}
+"""By the reason why a secret in Secrets Manager cannot be read; each meaning stands after the secret's name."""
+
 OTHER: Final[dict[str, Explanation]] = {
     # Connections, to the token endpoint and the upstream alike.
     "name_not_found": Explanation(
@@ -216,6 +282,11 @@ def explain(name: str) -> Explanation:
 def remedy(reason: str) -> str:
     """What to do about a reason; nothing for one that is not known."""
     return next((known.remedy for name, known in TOKEN.items() if name == reason), "")
+
+
+def secret_remedy(reason: str) -> str:
+    """What to do about a secret that cannot be read; nothing for a reason that is not known."""
+    return SECRETS[reason].remedy if reason in SECRETS else ""
 
 
 def with_remedy(reason: Reason, detail: str) -> str:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import pytest
 
 from proxy.errors import REASONS
-from proxy.explanations import OTHER, TOKEN, Explanation, explain, remedy, with_remedy
+from proxy.explanations import OTHER, SECRETS, TOKEN, Explanation, explain, remedy, secret_remedy, with_remedy
 
-ALL: dict[str, Explanation] = {**{str(name): known for name, known in TOKEN.items()}, **OTHER}
+TABLES: list[dict[str, Explanation]] = [{str(name): known for name, known in TOKEN.items()}, SECRETS, OTHER]
 
 
 def test_every_reason_is_explained() -> None:
     assert {*TOKEN} == {*REASONS}
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_an_explanation_is_two_lines_for_a_person(name: str) -> None:
-    meaning, to_do = explain(name)
-    assert meaning == ALL[name].meaning
+@pytest.mark.parametrize(("name", "known"), [row for table in TABLES for row in table.items()])
+def test_an_explanation_is_two_lines_for_a_person(name: str, known: Explanation) -> None:
+    meaning, to_do = known
+    assert name in SECRETS or explain(name) == known
     assert "\n" not in meaning + to_do
     assert not meaning.endswith("."), "it stands in the middle of a sentence"
-    assert meaning[0].islower() or meaning.startswith(("TLS", "API"))
+    assert meaning[0].islower() or meaning.startswith(("TLS", "API", "Secrets Manager"))
     assert to_do[0].isupper()
     assert to_do.endswith((".", ")."))
+
+
+def test_secrets_have_reasons_of_their_own() -> None:
+    assert secret_remedy("timeout") == SECRETS["timeout"].remedy != remedy("timeout")
+    assert secret_remedy("nothing") == ""
 
 
 def test_a_name_that_nobody_gives() -> None:

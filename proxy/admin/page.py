@@ -16,6 +16,7 @@ from proxy.admin.process import usage
 from proxy.admin.view import View
 from proxy.admin.words import ago, amount, duration, iso, one_line
 from proxy.clock import Reading
+from proxy.explanations import secret_remedy
 
 
 class Headline(NamedTuple):
@@ -89,10 +90,11 @@ def _secret_note(view: View, now: float) -> Html:
     """Which secrets cannot be read again, and why."""
     lines = [
         fill(
-            "<li>$secret: $detail <code>$reason</code> $time</li>\n",
+            "<li>$secret: $detail <code>$reason</code> $time $to_do</li>\n",
             secret=secret.id,
             detail=one_line(secret.last_error.detail),
             reason=secret.last_error.reason,
+            to_do=secret_remedy(secret.last_error.reason),
             time=moment(secret.last_error.at, ago(secret.last_error.at, now)),
         )
         for secret in view.secrets()

@@ -14,7 +14,7 @@ from proxy.admin.process import usage
 from proxy.admin.view import LastError, SecretStatus, UpstreamView, View
 from proxy.admin.words import iso, one_line
 from proxy.clock import Reading
-from proxy.explanations import remedy
+from proxy.explanations import remedy, secret_remedy
 from proxy.stats import UpstreamStats
 
 
@@ -56,6 +56,7 @@ def _process(view: View) -> dict[str, int | None]:
 
 
 def _secret(secret: SecretStatus) -> dict[str, Any]:
+    error = secret.last_error
     return {
         "secrets_manager": secret.id,
         "region": secret.region or None,
@@ -65,7 +66,7 @@ def _secret(secret: SecretStatus) -> dict[str, Any]:
         "changed_at": iso(secret.changed_at),
         "next_read_at": iso(secret.next_read_at),
         "failing": secret.failing,
-        "last_error": None if secret.last_error is None else _error(secret.last_error),
+        "last_error": None if error is None else {**_error(error), "to_do": secret_remedy(error.reason)},
     }
 
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 from proxy import log
 from proxy.config.model import SecretRef, Value
 from proxy.config.secrets import Held, Unread
+from proxy.explanations import SECRETS
 
-NO_ANSWER: Final = "Secrets Manager did not answer in time"
 EXTRA: Final = "pip install 'cognito-sidecar[aws]'"
 _TIMEOUT_SECONDS: Final = 5
 _ATTEMPTS: Final = 2
@@ -26,17 +26,19 @@ _OTHERS_WAIT: Final = frozenset({"connection", "timeout", "tls", "credentials", 
 """What fails for one secret fails for the next one too: there is no use in waiting for that as well."""
 
 _BY_CODE: Final = {
-    "ResourceNotFoundException": ("not_found", "there is no such secret", False),
-    "InvalidRequestException": ("deleted", "it cannot be read: it is marked for deletion, or has no value yet", False),
-    "InvalidParameterException": ("invalid", "Secrets Manager does not take this name", False),
-    "ValidationException": ("invalid", "Secrets Manager does not take this name", False),
-    "DecryptionFailure": ("decryption", "Secrets Manager cannot decrypt it: is its KMS key there and enabled?", True),
-    "InternalServiceError": ("server_error", "Secrets Manager has an error of its own", True),
-    "ServiceUnavailable": ("server_error", "Secrets Manager has an error of its own", True),
-    "ThrottlingException": ("throttled", "Secrets Manager is asked too often", True),
-    "TooManyRequestsException": ("throttled", "Secrets Manager is asked too often", True),
-    "RequestLimitExceeded": ("throttled", "Secrets Manager is asked too often", True),
+    "ResourceNotFoundException": "not_found",
+    "InvalidRequestException": "deleted",
+    "InvalidParameterException": "invalid",
+    "ValidationException": "invalid",
+    "DecryptionFailure": "decryption",
+    "InternalServiceError": "server_error",
+    "ServiceUnavailable": "server_error",
+    "ThrottlingException": "throttled",
+    "TooManyRequestsException": "throttled",
+    "RequestLimitExceeded": "throttled",
 }
+_STAYS: Final = frozenset({"not_found", "deleted", "invalid", "no_region", "settings", "extra"})
+"""What waiting does not mend."""
 _NO_CREDENTIALS: Final = frozenset(
     {
         "ExpiredToken",
@@ -86,7 +88,7 @@ class Reader:
             version = str(answer.get("VersionId", ""))
             current = _text(answer)
             if current is None:
-                return Unread("invalid", "it is binary and not UTF-8 text", passing=False)
+                return unread("invalid", "binary, and not UTF-8 text")
             if held is not None and held.version == version and held.current == current:
                 return held
             before = self._previous(client, ref)
@@ -111,17 +113,26 @@ class Reader:
             # At debug level botocore logs whole answers. Nobody asks it to, and nobody shall.
             log.silence(*_KEEPS_QUIET)
             import boto3  # noqa: PLC0415  (the extra; and it is large)
-            from botocore.config import Config  # noqa: PLC0415
 
-            config = Config(
-                connect_timeout=_TIMEOUT_SECONDS,
-                read_timeout=_TIMEOUT_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            )
-            self._session = self._session or boto3.session.Session()
-            client = self._session.client("secretsmanager", region_name=region or None, config=config)
+            self._session = self._session or boto3.session.Session(botocore_session=_session())
+            client = self._session.client("secretsmanager", region_name=region or None)
             self._clients[region] = client
         return client
+
+
+def _session() -> Any:
+    """With time-outs for every call of AWS that comes of a reading: STS, where it gives the credentials, as well."""
+    from botocore.config import Config  # noqa: PLC0415  (the extra)
+    from botocore.session import get_session  # noqa: PLC0415
+
+    session = get_session()
+    config = Config(
+        connect_timeout=_TIMEOUT_SECONDS,
+        read_timeout=_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+    )
+    session.set_default_client_config(config)
+    return session
 
 
 def _text(answer: Mapping[str, Any]) -> Value | None:
@@ -139,45 +150,41 @@ def _code(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def unread(reason: str, more: str = "") -> Unread:
+    """The state of a secret that cannot be read for one of the reasons of `proxy.explanations`."""
+    meaning = SECRETS[reason].meaning
+    return Unread(reason, f"{meaning} ({more})" if more else meaning, passing=reason not in _STAYS)
+
+
 def explain(error: Exception) -> Unread:
     """What an exception of boto3, or on the way to it, means."""
     if isinstance(error, ImportError):
-        return Unread("extra", f"reading it takes boto3: {EXTRA}", passing=False)
+        return unread("extra")._replace(detail=f"{SECRETS['extra'].meaning}: {EXTRA}")
     from botocore.exceptions import ClientError  # noqa: PLC0415  (the extra)
 
     if isinstance(error, ClientError):
         return _refused(error)
-    for kinds, state in _failures():
+    for reason, kinds in _failures().items():
         if isinstance(error, kinds):
-            return state
-    if isinstance(error, ValueError):
-        return Unread("settings", "the endpoint, or another of AWS's settings, is not valid", passing=False)
-    return Unread("unknown", f"it cannot be read ({type(error).__name__})", passing=True)
+            return unread(reason)
+    return unread("settings") if isinstance(error, ValueError) else unread("unknown", type(error).__name__)
 
 
-def _failures() -> tuple[tuple[tuple[type[Exception], ...], Unread], ...]:
-    """What never got as far as an answer. The first one that fits counts."""
+def _failures() -> dict[str, tuple[type[Exception], ...]]:
+    """What never got as far as an answer, by what it means. The first one that fits counts."""
     from botocore import exceptions as e  # noqa: PLC0415  (the extra)
 
-    no_region = "no region is set: give the value a region, or set AWS_REGION"
-    credentials = (
-        *(e.NoCredentialsError, e.PartialCredentialsError, e.CredentialRetrievalError, e.MetadataRetrievalError),
-        *(e.TokenRetrievalError, e.NoAuthTokenError, e.SSOError, e.LoginError, e.RefreshWithMFAUnsupportedError),
-        *(e.ProfileNotFound, e.InvalidConfigError, e.ConfigParseError, e.UnknownCredentialError),
-    )
-    return (
-        ((e.NoRegionError, e.InvalidRegionError), Unread("no_region", no_region, passing=False)),
-        (
-            (e.SSLError,),
-            Unread("tls", "the certificate of Secrets Manager cannot be verified (see AWS_CA_BUNDLE)", passing=True),
+    return {
+        "no_region": (e.NoRegionError, e.InvalidRegionError),
+        "tls": (e.SSLError,),
+        "timeout": (e.ConnectTimeoutError, e.ReadTimeoutError),
+        "connection": (e.ConnectionError, e.HTTPClientError),
+        "credentials": (
+            *(e.NoCredentialsError, e.PartialCredentialsError, e.CredentialRetrievalError, e.MetadataRetrievalError),
+            *(e.TokenRetrievalError, e.NoAuthTokenError, e.SSOError, e.LoginError, e.RefreshWithMFAUnsupportedError),
+            *(e.ProfileNotFound, e.InvalidConfigError, e.ConfigParseError, e.UnknownCredentialError),
         ),
-        ((e.ConnectTimeoutError, e.ReadTimeoutError), Unread("timeout", NO_ANSWER, passing=True)),
-        (
-            (e.ConnectionError, e.HTTPClientError),
-            Unread("connection", "Secrets Manager cannot be reached", passing=True),
-        ),
-        (credentials, Unread("credentials", "no AWS credentials were found to read it with", passing=True)),
-    )
+    }
 
 
 def _refused(error: Any) -> Unread:
@@ -185,19 +192,18 @@ def _refused(error: Any) -> Unread:
     code = _code(error)
     # Only what looks like the name of an error: a proxy in between may say anything.
     known = code if re.fullmatch(r"[A-Za-z]{1,64}", code) else "an error without a name"
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if error.operation_name != "GetSecretValue":
-        return Unread("credentials", f"AWS gives no credentials for it ({error.operation_name}: {known})", passing=True)
+        return unread("credentials", f"{error.operation_name}: {known}")
     if code in _BY_CODE:
-        return Unread(*_BY_CODE[code])
+        return unread(_BY_CODE[code])
     if code in _NO_CREDENTIALS:
-        return Unread("credentials", f"AWS does not accept the credentials ({known})", passing=True)
+        return unread("credentials", known)
     if code in ("AccessDeniedException", "AccessDenied"):
         message = str(error.response.get("Error", {}).get("Message", ""))
         identity = _IDENTITY.search(message)
-        who = identity[0] if identity else "this identity"
         needs = "kms:Decrypt for its key" if "kms" in message.lower() else "secretsmanager:GetSecretValue"
-        return Unread("access_denied", f"{who} may not read it: it needs {needs}", passing=True)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return unread("access_denied", f"{f'{identity[0]}; ' if identity else ''}it needs {needs}")
     if isinstance(status, int) and status >= 500:
-        return Unread("server_error", f"Secrets Manager has an error of its own ({known})", passing=True)
-    return Unread("unknown", f"Secrets Manager refuses ({known})", passing=False)
+        return unread("server_error", known)
+    return unread("unknown", known)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from proxy import log
-from proxy.aws.reader import NO_ANSWER, Reader
+from proxy.aws.reader import Reader, unread
 from proxy.aws.schedule import FLOOR, Times, after, is_due, may_read, pause, seconds_until_may
 from proxy.aws.status import ReadError, SecretStats, SecretStatus
 from proxy.clock import Clock, Reading
@@ -137,7 +137,7 @@ class SecretStore:
 
     async def _in_a_thread(self, asked: Mapping[SecretRef, Held | None]) -> _Found:
         """What the reader finds, or that it does not come back."""
-        late: _Found = dict.fromkeys(asked, Unread("timeout", NO_ANSWER, passing=True))
+        late: _Found = dict.fromkeys(asked, unread("timeout"))
         if self._busy:
             return late
         loop = asyncio.get_running_loop()

@@ -20,7 +20,7 @@ from proxy.cli.command import Command
 from proxy.cli.output import PROGRAM
 from proxy.cli.root import COMMANDS, root
 from proxy.errors import KINDS, Reason
-from proxy.explanations import OTHER, TOKEN, Explanation
+from proxy.explanations import OTHER, SECRETS, TOKEN, Explanation
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
@@ -92,6 +92,15 @@ the sidecar goes on trying, and a token that is still valid is used meanwhile.
 |---|---|---|
 {{reasons}}
 
+## Why a secret cannot be read
+
+Of a value that is in AWS Secrets Manager. The words stand in the problem that `run` and `check` print, in the log
+(`secret_read_failed`) and in `/status` (`secrets`). A running sidecar goes on with what it has read before.
+
+| reason | what it means | what to do |
+|---|---|---|
+{{secrets}}
+
 ## What `doctor` finds
 
 | finding | what it means | what to do |
@@ -103,7 +112,7 @@ the sidecar goes on trying, and a token that is still valid is used meanwhile.
 def troubleshooting() -> str:
     """The whole page, as Markdown."""
     answers = "\n".join(f"| `{name}` | {kind.status} | {kind.title} |" for name, kind in KINDS.items())
-    return _TROUBLES.format(answers=answers, reasons=_rows(TOKEN), findings=_rows(OTHER))
+    return _TROUBLES.format(answers=answers, reasons=_rows(TOKEN), secrets=_rows(SECRETS), findings=_rows(OTHER))
 
 
 def _rows(table: Mapping[str, Explanation] | Mapping[Reason, Explanation]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from proxy.admin.page import render
 from proxy.admin.process import Usage
 from proxy.admin.view import UpstreamView
-from proxy.explanations import remedy
+from proxy.explanations import remedy, secret_remedy
 from tests.admin.fakes import (
     NOW,
     OBTAINED,
@@ -226,7 +226,7 @@ def test_secrets_manager_that_cannot_be_read() -> None:
     assert "Secrets Manager cannot be read" not in words
     words = text(FakeView(held=[Secret(failing=True, last_error=Error("timeout", "it did not answer"))]))
     assert "Secrets Manager cannot be read" in words
-    assert "prod/orders: it did not answer timeout 42 s ago" in words
+    assert f"prod/orders: it did not answer timeout 42 s ago {secret_remedy('timeout')}" in words
 
 
 def test_nothing_from_outside_becomes_markup() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.admin.process import Usage
 from proxy.admin.status import render, status
-from proxy.explanations import remedy
+from proxy.explanations import remedy, secret_remedy
 from tests.admin.fakes import NOW, Error, FakeView, Secret, Token, empty, failing, upstream
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -121,7 +121,12 @@ def test_secrets_in_secrets_manager() -> None:
         "last_error": None,
     }
     assert (second["region"], second["failing"]) == (None, True)
-    assert second["last_error"] == {"reason": "timeout", "detail": "no answer", "at": "2026-10-26T07:32:38Z"}
+    assert second["last_error"] == {
+        "reason": "timeout",
+        "detail": "no answer",
+        "to_do": secret_remedy("timeout"),
+        "at": "2026-10-26T07:32:38Z",
+    }
 
 
 def test_what_the_process_uses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,30 +41,40 @@ DENIED = (
         (refusal("ResourceNotFoundException"), "not_found", False, "there is no such secret"),
         (refusal("InvalidRequestException"), "deleted", False, "marked for deletion"),
         (refusal("ThrottlingException"), "throttled", True, "too often"),
-        (refusal("DecryptionFailure"), "decryption", True, "KMS key"),
+        (refusal("DecryptionFailure"), "decryption", True, "cannot decrypt it"),
         (refusal("InternalServiceError", status=500), "server_error", True, "an error of its own"),
         (refusal("Whatever", status=503), "server_error", True, "(Whatever)"),
-        (refusal(f"<{SECRET}>"), "unknown", False, "an error without a name"),
-        (refusal("SomethingNew"), "unknown", False, "(SomethingNew)"),
+        (refusal(f"<{SECRET}>"), "unknown", True, "an error without a name"),
+        (refusal("SomethingNew"), "unknown", True, "(SomethingNew)"),
         (refusal("ExpiredTokenException"), "credentials", True, "(ExpiredTokenException)"),
-        (refusal("AccessDeniedException", DENIED), "access_denied", True, f"{ROLE} may not read it: it needs secrets"),
+        (
+            refusal("AccessDeniedException", DENIED),
+            "access_denied",
+            True,
+            f"may not read it ({ROLE}; it needs secretsmanager:GetSecretValue)",
+        ),
         (refusal("AccessDeniedException", "Access to KMS is not allowed"), "access_denied", True, "needs kms:Decrypt"),
-        (refusal("AccessDeniedException"), "access_denied", True, "this identity may not read it"),
+        (refusal("AccessDeniedException"), "access_denied", True, "this identity may not read it (it needs"),
         (
             refusal("AccessDenied", operation="AssumeRoleWithWebIdentity"),
             "credentials",
             True,
-            "AWS gives no credentials for it (AssumeRoleWithWebIdentity: AccessDenied)",
+            "there are no AWS credentials to read it with, or AWS does not accept them (AssumeRoleWithWebIdentity: Acc",
         ),
-        (errors.NoCredentialsError(), "credentials", True, "no AWS credentials were found"),
-        (errors.CredentialRetrievalError(provider="x", error_msg=SECRET), "credentials", True, "no AWS credentials"),
-        (errors.ProfileNotFound(profile="x"), "credentials", True, "no AWS credentials"),
-        (errors.NoRegionError(), "no_region", False, "set AWS_REGION"),
+        (errors.NoCredentialsError(), "credentials", True, "there are no AWS credentials"),
+        (
+            errors.CredentialRetrievalError(provider="x", error_msg=SECRET),
+            "credentials",
+            True,
+            "there are no AWS credentials",
+        ),
+        (errors.ProfileNotFound(profile="x"), "credentials", True, "there are no AWS credentials"),
+        (errors.NoRegionError(), "no_region", False, "no region is set"),
         (errors.EndpointConnectionError(endpoint_url=SECRET), "connection", True, "cannot be reached"),
         (errors.ConnectTimeoutError(endpoint_url=SECRET), "timeout", True, "did not answer in time"),
         (errors.ReadTimeoutError(endpoint_url=SECRET), "timeout", True, "did not answer in time"),
         (errors.ProxyConnectionError(proxy_url=SECRET), "connection", True, "cannot be reached"),
-        (errors.SSLError(endpoint_url=SECRET, error="x"), "tls", True, "AWS_CA_BUNDLE"),
+        (errors.SSLError(endpoint_url=SECRET, error="x"), "tls", True, "cannot be verified"),
         (errors.ConnectionClosedError(endpoint_url=SECRET), "connection", True, "cannot be reached"),
         (ValueError(f"Invalid endpoint: {SECRET}"), "settings", False, "the endpoint, or another of AWS's settings"),
         (RuntimeError(SECRET), "unknown", True, "(RuntimeError)"),
@@ -222,6 +232,18 @@ def test_by_its_arn_and_one_that_is_not_there(secrets_manager: Manager) -> None:
     assert isinstance(found[arn], Held)
     assert isinstance(state := found[missing], Unread)
     assert state.reason == "not_found"
+
+
+@pytest.mark.usefixtures("_environment")
+def test_no_call_of_aws_is_waited_for_long(secrets_manager: Manager) -> None:
+    reader = Reader()
+    name = SecretRef(secrets_manager.create("x"), REGION)
+    reader.read({name: None})
+    # STS is asked by boto3 itself, where a web identity is to become credentials (IRSA).
+    for client in (reader._clients[REGION], reader._session.client("sts", region_name=REGION)):
+        config = client.meta.config
+        assert (config.connect_timeout, config.read_timeout) == (5, 5)
+        assert config.retries["total_max_attempts"] == 2
 
 
 @pytest.mark.usefixtures("_environment")

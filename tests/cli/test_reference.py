@@ -11,7 +11,7 @@ from proxy.cli import reference
 from proxy.cli.command import Command
 from proxy.cli.root import COMMANDS, root
 from proxy.errors import KINDS
-from proxy.explanations import OTHER, TOKEN
+from proxy.explanations import OTHER, SECRETS, TOKEN
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -48,7 +48,7 @@ def test_each_command_is_what_the_list_says(name: str) -> None:
 
 def test_every_trouble_is_on_the_page() -> None:
     page = reference.troubleshooting()
-    assert [name for name in (*KINDS, *TOKEN, *OTHER) if f"\n| `{name}` |" not in page] == []
+    assert [name for name in (*KINDS, *TOKEN, *SECRETS, *OTHER) if f"\n| `{name}` |" not in page] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

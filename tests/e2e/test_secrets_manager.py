@@ -127,7 +127,7 @@ async def test_credentials_that_come_late(sidecar_process: StartSidecar, tmp_pat
         async with managed(sidecar_process, tmp_path, at, name, life=60, env=env) as w:
             waiting = json.loads(await w.sidecar.printed("waiting_for_secrets"))
             assert len(waiting["problems"]) == 2
-            assert "no AWS credentials were found" in waiting["problems"][0]
+            assert "there are no AWS credentials" in waiting["problems"][0]
             credentials.write_text("[orders]\naws_access_key_id = a\naws_secret_access_key = b\n")
             await w.sidecar.printed("token_obtained")
             assert await w.get() == (200, b'{"message": "Hello World!"}')
