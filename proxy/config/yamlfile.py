@@ -19,6 +19,9 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 50
 """Levels of nesting. The model has seven; the C parser crashes the process at some tens of thousands."""
 
+_MOST_MERGED = 10_000
+"""Keys that << brings in, all together. Mappings that merge each other nine times over would otherwise be billions."""
+
 _MEANT = (
     ("found undefined alias", "text that begins with * must be in quotes"),
     ("could not determine a constructor for the tag", "text that begins with ! must be in quotes"),
@@ -47,6 +50,7 @@ class _Loader(_Base):  # type: ignore[misc] # one of two classes, and typeshed k
     """Plain data only. A key that comes twice is an error, where YAML parsers take the last one."""
 
     tag: Tag | None = None
+    merged = 0
 
     def construct_local(self, suffix: str, node: Any) -> Any:
         if self.tag is None:
@@ -61,6 +65,13 @@ class _Loader(_Base):  # type: ignore[misc] # one of two classes, and typeshed k
         self._check_twice(node)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return mapping
+
+    def flatten_mapping(self, node: Any) -> None:
+        own = len(node.value)
+        super().flatten_mapping(node)
+        self.merged += max(0, len(node.value) - own)
+        if self.merged > _MOST_MERGED:
+            raise _problem("<< merges too much", node.start_mark)
 
     def _check_twice(self, node: Any) -> None:
         seen = set()

@@ -50,7 +50,8 @@ class Record:
                 "request",
                 upstream=self.name,
                 method=self._method,
-                path=self._path.partition(b"?")[0].decode("latin-1"),  # A query may hold what is nobody's business.
+                # A query may hold what is nobody's business; bytes that are no ASCII may move a terminal's cursor.
+                path=self._path.partition(b"?")[0].decode("ascii", "backslashreplace"),
                 status=status,
                 milliseconds=round((now - self._began) * 1000, 1),
             )

@@ -92,6 +92,21 @@ def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
         load("config.yaml", environ={})
 
 
+def _nine_of_nine(form: str) -> bytes:
+    """Forty levels, each of nine times the one before: a file of a few kilobytes that would fill any memory."""
+    levels = (f"a{n}: &a{n} {form % ', '.join([f'*a{n - 1}'] * 9)}" for n in range(1, 40))
+    return "\n".join(("a0: &a0 {k: 1}", *levels)).encode()
+
+
+def test_what_is_in_a_list_many_times_is_there_once() -> None:
+    assert len(parse(_nine_of_nine("[%s]"))) == 40
+
+
+def test_mappings_that_merge_each_other_have_a_limit() -> None:
+    with pytest.raises(InvalidError, match="line 6, column 5: << merges too much"):
+        parse(_nine_of_nine("{<<: [%s]}"))
+
+
 def test_what_yaml_may_do() -> None:
     assert parse(b"\xef\xbb\xbfa: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}\n") == {
         "a": {"b": 1, "c": 2},

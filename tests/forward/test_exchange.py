@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from proxy.config.model import Address, Auth, Headers, RequireHeader, Url, Value
@@ -90,6 +92,18 @@ async def test_a_location_for_a_caller_that_named_no_host() -> None:
             b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:%d/x\r\nContent-Length: 0\r\n\r\n" % rig.origin.port
         )
         assert b"\r\nLocation: http://%b/x\r\n" % str(rig.listener.address).encode() in await caller.rest()
+
+
+async def test_a_redirect_is_the_callers_to_follow() -> None:
+    async with sidecar() as rig:
+        with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+            elsewhere.setblocking(False)
+            caller, peer, _ = await rig.exchange()
+            place = b"http://127.0.0.1:%d/token" % elsewhere.getsockname()[1]
+            peer.send(b"HTTP/1.1 307 Go\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % place)
+            assert b"\r\nLocation: %b\r\n" % place in await caller.message()
+            with pytest.raises(BlockingIOError):
+                elsewhere.accept()
 
 
 ANSWERS = [

@@ -53,7 +53,8 @@ def test_callers_cannot_make_labels(method: bytes, label: str) -> None:
     [
         (b"/a/b", "/a/b"),
         (b"/a?token=s3cret", "/a"),
-        (b"/caf\xe9\x80", "/caf\xe9\x80"),
+        (b"/caf\xe9\x80", r"/caf\xe9\x80"),
+        (b"/\x9b31m\x85", r"/\x9b31m\x85"),
         (b"", ""),
     ],
 )
