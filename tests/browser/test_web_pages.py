@@ -105,6 +105,23 @@ async def test_an_address_opened_by_a_person_may_lead_here(browser: Browser, sit
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_a_name_of_its_own_lets_blind_gets_in(browser: Browser, site: Site, new_world: NewWorld) -> None:
+    """Another limit: over plain http to a name that is not of this machine alone, browsers send no Sec-Fetch-Site."""
+    ways = ("img", "fetch-no-cors", "fetch", "fetch-no-cors-post", "form-post-text", "websocket")
+    async with new_world(top=ACCESS, upstream={"hosts": ["sidecar.example"]}) as w:
+        page = await browser.new_page()
+        await page.goto(f"http://evil.example:{site.port}/")
+        target = w.sidecar.url("http").replace("127.0.0.1", "sidecar.example") + "/"
+        read = await page.evaluate(attacks.all_at_once(attacks.FROM_ELSEWHERE, ways), target)
+        for way in ways:
+            await w.sidecar.printed(f'"path": "/{way}"')
+        await page.close()
+        assert set(read.values()) == {""}
+        arrived = {call["path"] for call in w.emulator.calls()["calls"] if call["kind"] == "http"}
+        assert arrived == {"/img", "/fetch-no-cors"}
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("question", ["Private-Network", "Local-Network"])
 async def test_a_preflight_that_asks_for_this_network_is_refused(question: str, guarded: World) -> None:
     asked = {
