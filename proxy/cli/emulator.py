@@ -240,7 +240,8 @@ def describe(emulator: Emulator) -> list[str]:
     else:
         others = [first, *others]
     for client in others:
-        lines += ["", f"# Another app client{'' if client.may_ask else ', which may not use client_credentials'}:"]
+        what = f"{client.name} is an app client too" if client.name else "The app client"
+        lines += ["", f"# {what}{'' if client.may_ask else ', but may not use client_credentials'}:"]
         lines += _credentials(client, "# ")
     return lines
 

@@ -78,10 +78,9 @@ def decide(asked: Asked, clients: Mapping[str, AppClient]) -> Decision:
         return refused("invalid_request")
     if grant != GRANT and grant not in _OTHER_GRANTS:
         return refused("unsupported_grant_type")
-    if error := _authenticate(asked.authorization is not None, pairs, form, client):
-        return refused(error)
-    if client is None:
-        return refused("invalid_client")
+    error = _authenticate(asked.authorization is not None, pairs, form, client)
+    if error is not None or client is None:
+        return refused(error or "invalid_client")
     if grant in _OTHER_GRANTS or not client.may_ask:
         return refused("unauthorized_client")
     wanted = scope.split() or list(client.scopes)

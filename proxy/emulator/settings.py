@@ -44,6 +44,8 @@ class Client:
     token_lifetime: int = 3600
     may_ask: bool = True
     """Whether client_credentials is among its flows."""
+    name: str = ""
+    """What a template calls it."""
 
 
 @dataclass(frozen=True, kw_only=True)

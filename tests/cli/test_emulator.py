@@ -95,7 +95,7 @@ async def test_it_prints_every_client_of_a_template(two_clients: str) -> None:
     settings = with_lifetime(read_templates((two_clients,), {}, "secret"), 7)
     async with Emulator(settings) as emulator:
         text = "\n".join(describe(emulator))
-    assert "# Another app client, which may not use client_credentials:\n# client_id:" in text
+    assert "# Website is an app client too, but may not use client_credentials:\n# client_id:" in text
     assert [client.token_lifetime for client in settings.clients] == [7, 7]
 
 
@@ -103,6 +103,7 @@ async def test_a_template_without_gateways_gives_tokens_all_the_same() -> None:
     async with Emulator(Settings(apis={})) as emulator:
         text = "\n".join(describe(emulator))
     assert "upstreams:" not in text
+    assert "# The app client:\n" in text
     assert f'# client_secret: "{emulator.settings.client_secrets[0]}"' in text
 
 

@@ -168,6 +168,7 @@ class _Reader:
         client_id = resources.physical(template, name)
         self._clients.append(
             Client(
+                name=name,
                 id=client_id,
                 secrets=(self._secrets(client_id),) if secret else (),
                 scopes=scopes,

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from proxy.emulator.template import describe
+from proxy.errors import ConfigError
 from tests.emulator.template.stacks import POOL, data, problems, settings
 from tests.emulator.template.test_apis import HTTP, REST
 
@@ -137,6 +138,13 @@ def test_what_cognito_would_refuse(change: tuple[str, str], problem: str) -> Non
     assert POOL.count(change[0]) == 1
     told = problems(POOL.replace(*change))
     assert told[0].startswith(f"0.yaml: {problem}")
+
+
+def test_a_file_that_is_no_template_is_told_with_the_others() -> None:
+    with pytest.raises(ConfigError) as caught:
+        describe([("one.yaml", "one", []), ("two.yaml", "two", {"Resources": 1})], {"No": "1"}, str)
+    wrong = "Resources: expected a CloudFormation template, which has a mapping of this name"
+    assert caught.value.problems == (f"one.yaml: {wrong}", f"two.yaml: {wrong}", "--parameter No: no template has it")
 
 
 def test_without_a_pool_there_is_nothing() -> None:
