@@ -16,6 +16,7 @@ import httptools
 from aiohappyeyeballs import start_connection
 
 from proxy.config.model import Proxy, Tls
+from proxy.secret import Secret
 from proxy.tls import TlsFileError, client_context, server_hostname
 
 HEAD_LIMIT: Final = 64 * 1024
@@ -93,7 +94,7 @@ class _Asking(asyncio.Protocol):
         fields = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", "User-Agent: cognito-sidecar"]
         if proxy.authorization is not None:
             fields.append(f"Proxy-Authorization: {proxy.authorization.reveal()}")
-        self._request = "\r\n".join((*fields, "", "")).encode("ascii")
+        self._request = Secret("\r\n".join((*fields, "", "")).encode("ascii"))
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._received = b""
@@ -112,7 +113,7 @@ class _Asking(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from it
-        self._transport.write(self._request)
+        self._transport.write(self._request.reveal())
 
     def data_received(self, data: bytes) -> None:
         if self.answered.done():

@@ -23,6 +23,7 @@ from yarl import URL
 
 from proxy.config.model import Proxy, Tls, Url
 from proxy.egress import EgressError, hand_over, no_answer, open_tunnel
+from proxy.secret import unshown
 from proxy.tls import client_context, fingerprint, server_hostname
 
 LONGEST_BODY = 64 * 1024
@@ -30,17 +31,15 @@ LONGEST_BODY = 64 * 1024
 _HEADERS: Final = {"User-Agent": "cognito-sidecar", "Accept-Encoding": "identity"}
 
 
+@unshown
 class Reply(NamedTuple):
-    """What came back."""
+    """What came back. Its body may hold a token."""
 
     status: int
     headers: Mapping[str, str]
     """By names that know no case; of a field that came twice the first."""
     body: bytes | None
     """Unpacked; None where it is too large or cannot be unpacked."""
-
-    def __repr__(self) -> str:
-        return f"<reply {self.status}>"  # the body may hold a token
 
 
 def _any_status(_: int) -> bool:

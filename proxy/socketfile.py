@@ -3,8 +3,9 @@
 Connecting takes write permission on the file (unix(7)). The file is made with no permission for anybody, gets its
 owner and group next and its mode last, all of it before the socket listens; so it never admits more than was asked
 for. The umask is what does that on every system: it belongs to the whole process, but it is held for one call of the
-kernel, and no thread here makes files. A private name to rename from would need a longer path than the 107 bytes
-that a socket has, and would take the place of a socket that another process has bound in the meantime.
+kernel, and what another thread made in that moment would be too narrow and not too wide. A private name to rename
+from would need a longer path than the 107 bytes that a socket has, and would take the place of a socket that another
+process has bound in the meantime.
 
 A file that a dead process left is replaced; one that somebody listens on, or a file of another kind, never is, and
 on the way out only the file that was made here is removed.

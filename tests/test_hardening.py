@@ -70,7 +70,7 @@ async def test_the_log_says_what_was_not_granted(tmp_path: Path) -> None:
         "from proxy.cli import run\nfrom proxy.config import load\n"
         "def announce(service):\n    os.kill(os.getpid(), signal.SIGTERM)\n"
         "run.announce = announce\n"
-        "asyncio.run(run.serve(lambda: load(sys.argv[1], environ={}), ['no such right']))\n"
+        "asyncio.run(run.serve(lambda _: load(sys.argv[1], environ={}), ['no such right']))\n"
     )
     ran = await run_program(sys.executable, "-c", code, str(file))
     assert ran.code == 0, ran.stderr.decode()

@@ -28,6 +28,7 @@ BOTTOM: Final = {
     "explanations",
     "log",
     "outflow",
+    "secret",
     "socketfile",
     "stats",
     "tasks",

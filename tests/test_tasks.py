@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxy import log
-from proxy.tasks import spawn
+from proxy.tasks import spawn, unheard
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +73,36 @@ async def test_a_cancelled_task_is_no_failure(capsys: pytest.CaptureFixture[str]
     await _reported(task)
 
     assert capsys.readouterr().err == ""
+
+
+class _Secretive(Exception):
+    """Quotes what it was given, as errors of libraries do."""
+
+
+async def test_an_error_in_a_callback_is_logged_by_its_type_and_place(capsys: pytest.CaptureFixture[str]) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(unheard)
+    heard = asyncio.Event()
+
+    def callback(secret: bytes) -> None:
+        heard.set()
+        raise _Secretive(secret)
+
+    loop.call_soon(callback, b"a-secret")
+    await heard.wait()
+    await asyncio.sleep(0)
+    err = capsys.readouterr().err
+    [line] = [json.loads(line) for line in err.splitlines()]
+    assert (line["event"], line["error"]) == ("unhandled", "_Secretive")
+    assert line["what"].startswith("Exception in callback")
+    assert re.search(r"\btest_tasks\.py:\d+ callback$", line["at"])
+    assert "a-secret" not in err
+
+
+def test_what_a_loop_reports_without_an_error_is_logged_too(capsys: pytest.CaptureFixture[str]) -> None:
+    loop = asyncio.new_event_loop()
+    unheard(loop, {"message": "Task was destroyed <Task b'a-secret'>"})
+    unheard(loop, {})
+    loop.close()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["what"] for line in lines] == ["Task was destroyed", ""]

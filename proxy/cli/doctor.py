@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from proxy import hardening
 from proxy.cli.command import Command, config_option
 from proxy.cli.loading import load_config
 from proxy.cli.loop import run_async
@@ -57,6 +58,7 @@ def command(
     """
     if not path.startswith("/"):
         raise click.BadParameter(f"{path!r} does not begin with a slash.", param_hint="'--path'")
+    hardening.keep_to_itself(os.environ)
     upstreams = load_config(config).config.upstreams
     for name in names:
         if name not in upstreams:

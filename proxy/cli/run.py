@@ -19,8 +19,9 @@ from proxy.cli.finding import config_path
 from proxy.cli.loop import Signals, end_within, run_async
 from proxy.cli.output import never_wait, say
 from proxy.config.model import Loaded
+from proxy.secret import Secret
 from proxy.service import Service
-from proxy.tasks import spawn
+from proxy.tasks import spawn, unheard
 
 CLOSING_SECONDS: Final = 2.0
 """For what is left when the last request has ended: pages of the admin listener, connections, threads."""
@@ -85,17 +86,19 @@ def command(
     }
     given = [flag for flag, value in flags.items() if value is not None]
     failures = hardening.keep_to_itself(os.environ)
-    environ = dict(os.environ)
+    environ = Secret(dict(os.environ))
     if not given:
         path = config_path(config)
-        run_async(serve(lambda secrets: configuration.load(path, environ=environ, secrets=secrets), failures))
+        run_async(serve(lambda secrets: configuration.load(path, environ=environ.reveal(), secrets=secrets), failures))
         return
     # A file that only the environment names is what an image brings along: options typed by hand go before it.
     if ctx.get_parameter_source("config") is ParameterSource.COMMANDLINE:
         raise click.UsageError(f"--config cannot be combined with {', '.join(given)}: the file says all of it.", ctx)
     run_async(
         serve(
-            lambda _: configuration.from_flags(upstream, token_url, client_id, scopes, listen, admin, environ=environ),
+            lambda _: configuration.from_flags(
+                upstream, token_url, client_id, scopes, listen, admin, environ=environ.reveal()
+            ),
             failures,
         )
     )
@@ -108,6 +111,7 @@ async def serve(load: Load, failures: Sequence[str] = ()) -> None:
     `failures` are parts of the hardening that the system did not grant.
     """
     never_wait()
+    asyncio.get_running_loop().set_exception_handler(unheard)
     log.configure()
     service = Service(lambda secrets: _without_values(load(secrets)))
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -124,7 +128,8 @@ async def serve(load: Load, failures: Sequence[str] = ()) -> None:
 
 
 def _without_values(loaded: Loaded) -> Loaded:
-    """Take the variables that hold values out of the environment, so that no child process would inherit them."""
+    """Take the variables that hold values out of the environment. The program starts no other, but AWS's SDK may, where
+    a profile says `credential_process`: it inherits none of them."""
     for name in loaded.variables:
         os.environ.pop(name, None)
     return loaded

@@ -55,15 +55,15 @@ def command(name: str | None, form: str | None, config: str | None) -> None:
     """
     hardening.keep_to_itself(os.environ)
     upstream = select(load_config(config).config.upstreams, name)
-    grant = run_async(obtain(upstream))
+    token = run_async(obtain(upstream)).token.reveal()
     if form == "decode":
-        click.echo(json.dumps(claims(grant.text), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(claims(token), indent=2, ensure_ascii=False))
         complain("the signature was not verified", prefix="note: ")
     elif form == "header":
         # An empty scheme sends the bare token.
-        click.echo(f"{upstream.auth.header}: {f'{upstream.auth.scheme} {grant.text}'.lstrip()}")
+        click.echo(f"{upstream.auth.header}: {f'{upstream.auth.scheme} {token}'.lstrip()}")
     else:
-        click.echo(grant.text)
+        click.echo(token)
 
 
 def select(upstreams: Mapping[str, Upstream], name: str | None) -> Upstream:

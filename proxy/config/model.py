@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
+from proxy.secret import Secret
 from proxy.socketfile import Access
 
 
@@ -37,28 +38,18 @@ class GroupId(int):
     """A group. In the file a name or a number."""
 
 
-class Value:
+class Value(Secret[str]):
     """Text that may be secret: it shows where it came from, never what it is."""
 
-    __slots__ = ("_text", "origin")
+    __slots__ = ("origin",)
 
     def __init__(self, text: str, origin: str = "literal") -> None:
-        self._text = text
+        super().__init__(text)
         self.origin = origin
         """`literal`, `env NAME`, `file PATH`, or `secrets_manager ID` with the key in brackets."""
 
-    def reveal(self) -> str:
-        """The text itself, for the one place that sends it."""
-        return self._text
-
     def __repr__(self) -> str:
         return f"<value from {self.origin}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Value) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
 
 
 def is_loopback(host: str) -> bool:
@@ -177,6 +168,7 @@ BaseUrl = Annotated[Url, Meta(extra={"rule": "base_url"})]
 TokenUrl = Annotated[Url, Meta(extra={"rule": "token_url"})]
 Credential = Annotated[Value, Meta(extra={"rule": "credential"})]
 HeaderValue = Annotated[Value, Meta(extra={"rule": "header_value"})]
+ParamValue = Annotated[Value, Meta(extra={"rule": "param_value"})]
 CallerKey = Annotated[Value, Meta(extra={"rule": "caller_key"})]
 Share = Annotated[float, Meta(gt=0.0, le=1.0)]
 """A share of a whole, such as of a token's life."""
@@ -206,7 +198,7 @@ class Auth(Mapping, frozen=True):
         Literal["basic", "basic_raw", "post"],
         about("basic: id and secret form-encoded first (RFC 6749); basic_raw: not encoded; post: in the body"),
     ] = "basic"
-    extra_params: Annotated[dict[ParamName, str], about("more form fields, e.g. aws_client_metadata")] = {}
+    extra_params: Annotated[dict[ParamName, ParamValue], about("more form fields, e.g. aws_client_metadata")] = {}
     header: Annotated[HeaderName, about("the header that carries the token")] = "Authorization"
     scheme: Annotated[Scheme, about('the word before the token; "" sends the bare token')] = "Bearer"
     refresh_at: Annotated[Share, about("share of the token's life after which it is renewed in the background")] = 0.75

@@ -171,6 +171,11 @@ def caller_key(text: str) -> str:
     return header_value(text)
 
 
+def param_value(text: str) -> str:
+    """The value of a form field: any text."""
+    return text
+
+
 TEXTS: dict[str, Callable[[str], str]] = {
     "prefix": prefix,
     "socket_path": socket_path,
@@ -180,5 +185,6 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "credential": credential,
     "header_value": header_value,
     "caller_key": caller_key,
+    "param_value": param_value,
 }
 URLS: dict[str, Callable[[str], Url]] = {"base_url": base_url, "token_url": token_url}

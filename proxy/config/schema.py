@@ -173,7 +173,7 @@ def _special(form: Shape, definitions: Schema) -> Schema:
         literal["pattern"] = "^[Hh][Tt][Tt][Pp][Ss]?://[^/]"
     elif form.base is Egress:
         literal["pattern"] = "^(none|[Hh][Tt][Tt][Pp][Ss]?://[^/].*)$"
-    elif form.rule != "header_value":
+    elif form.rule not in ("header_value", "param_value"):
         literal["minLength"] = 1
     return {"oneOf": [literal, {"$ref": "#/$defs/source"}]}
 

@@ -18,7 +18,7 @@ from proxy.egress import EgressError
 from proxy.errors import TokenError
 from proxy.outgoing import Outgoing
 from proxy.tls import TlsFileError
-from proxy.tokens.endpoint import Answer, Endpoint, Grant
+from proxy.tokens.endpoint import Answer, Call, Endpoint, Grant
 from proxy.tokens.http import HttpTransport
 
 _BEFORE: Final = "because of what failed before"
@@ -91,8 +91,8 @@ class _Noting(HttpTransport):
 
     date: str | None = None
 
-    async def post(self, headers: dict[str, str], body: bytes) -> Answer:
-        answer = await super().post(headers, body)
+    async def post(self, call: Call) -> Answer:
+        answer = await super().post(call)
         self.date = answer.date
         return answer
 
@@ -128,7 +128,7 @@ async def _look_at(grant: Grant, upstream: Upstream, egress: Egress) -> list[Fin
     auth = upstream.auth
     found = [look_at_scopes(auth.scopes, grant.scopes)]
     try:
-        claims = jwt.decode(grant.text, options={"verify_signature": False})
+        claims = jwt.decode(grant.token.reveal(), options={"verify_signature": False})
     except jwt.InvalidTokenError:
         return [*found, ok("token: form", "opaque: only its issuer can read it"), look_at_life(grant.life)]
     granted = claims.get("scope")
@@ -136,7 +136,7 @@ async def _look_at(grant: Grant, upstream: Upstream, egress: Egress) -> list[Fin
         found = [look_at_scopes(auth.scopes, tuple(granted.split()))]
     extra = upstream.tls.ca_file if auth.tls == Tls() else None
     seconds = float(auth.request_timeout)
-    signature = await look_at_signature(grant.text, claims.get("iss"), auth.tls, egress.token, extra, seconds)
+    signature = await look_at_signature(grant.token.reveal(), claims.get("iss"), auth.tls, egress.token, extra, seconds)
     return [*found, *look_at_claims(claims, auth, grant.life), signature]
 
 
@@ -145,7 +145,7 @@ async def _ask(upstream: Upstream, egress: Egress, asked: Asked, grant: Grant | 
     auth = upstream.auth
     headers = {name: value.reveal() for name, value in upstream.headers.set.items()}
     if grant is not None:
-        headers[auth.header] = f"{auth.scheme} {grant.text}".lstrip()
+        headers[auth.header] = f"{auth.scheme} {grant.token.reveal()}".lstrip()
     outgoing = Outgoing(upstream.url, upstream.tls, proxy=egress.upstream, replace_trust=True)
     step = "upstream: without a token" if grant is None else "upstream: with the token"
     path = upstream.url.path + asked.path

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from proxy.secret import unshown
+
 Random = Callable[[int], bytes]
 """So many random bytes: `os.urandom`, or a test's own."""
 
@@ -15,6 +17,7 @@ Fields = tuple[tuple[str, str], ...]
 """Header fields in the order in which they are sent."""
 
 
+@unshown
 class Answer(NamedTuple):
     """One response. Content-Length (or, where `chunked`, Transfer-Encoding) and Date are the server's to add."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hmac
 import string
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from proxy.emulator.answers import Random
 from proxy.emulator.settings import MAX_SECRETS
+from proxy.secret import Secret
 
 _ALPHABET: Final = string.digits + string.ascii_lowercase
 _SECRET_LENGTH: Final = 51
@@ -18,13 +20,12 @@ def new_secret(random: Random) -> str:
     return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in random(_SECRET_LENGTH))
 
 
-class Secret(NamedTuple):
+class Live(NamedTuple):
+    """A secret that is accepted."""
+
     id: str
     """`<client-id>--<epoch>`, as ListUserPoolClientSecrets shows it."""
-    value: str
-
-    def __repr__(self) -> str:
-        return f"<secret {self.id}>"
+    value: Secret[str]
 
 
 class LimitExceeded(Exception):
@@ -37,7 +38,7 @@ class AppClient:
     def __init__(
         self,
         client_id: str,
-        secrets: tuple[str, ...],
+        secrets: Sequence[str],
         *,
         now: float,
         scopes: tuple[str, ...] = (),
@@ -51,7 +52,7 @@ class AppClient:
         """Seconds that its tokens live."""
         self.may_ask = may_ask
         """Whether client_credentials is among its flows."""
-        self.secrets: list[Secret] = []
+        self.secrets: list[Live] = []
         for value in secrets:
             self._append(value, now)
 
@@ -59,10 +60,10 @@ class AppClient:
         """Whether this id and secret are right."""
         given = secret.encode()
         # Each live secret is compared, in constant time: habits should not depend on who is asking.
-        matches = [hmac.compare_digest(given, known.value.encode()) for known in self.secrets]
+        matches = [hmac.compare_digest(given, known.value.reveal().encode()) for known in self.secrets]
         return hmac.compare_digest(client_id.encode(), self.id.encode()) and any(matches)
 
-    def add(self, random: Random, *, now: float, revoke_old: bool = False) -> Secret:
+    def add(self, random: Random, *, now: float, revoke_old: bool = False) -> Live:
         """A new secret, made up here. With `revoke_old` it is the only one from now on."""
         if revoke_old:
             self.secrets = self.secrets[-1:]
@@ -73,15 +74,15 @@ class AppClient:
             self.secrets = [secret]
         return secret
 
-    def revoke_oldest(self) -> Secret:
+    def revoke_oldest(self) -> Live:
         if len(self.secrets) == 1:
             raise LimitExceeded("the last secret of an app client cannot be deleted; add another one first")
         return self.secrets.pop(0)
 
-    def _append(self, value: str, now: float) -> Secret:
+    def _append(self, value: str, now: float) -> Live:
         epoch = int(now)
         while any(known.id == f"{self.id}--{epoch}" for known in self.secrets):
             epoch += 1  # two made within one second
-        secret = Secret(f"{self.id}--{epoch}", value)
+        secret = Live(f"{self.id}--{epoch}", Secret(value))
         self.secrets.append(secret)
         return secret

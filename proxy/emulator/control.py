@@ -107,7 +107,7 @@ async def _rotate_secret(state: State, query: Mapping[str, str], body: bytes) ->
         {
             "client_id": client.id,
             "client_secret_id": secret.id,
-            "client_secret": secret.value,
+            "client_secret": secret.value.reveal(),
             "live": [live.id for live in client.secrets],
         },
     )

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from proxy.emulator.answers import Answer, Fields, Random, compact, request_id
 from proxy.emulator.client import AppClient
+from proxy.secret import unshown
 
 OAuthError = Literal[
     "invalid_request",
@@ -34,6 +35,7 @@ Pair = tuple[str, str]
 """A client id and a secret."""
 
 
+@unshown
 class Asked(NamedTuple):
     """One request, as far as the rules care."""
 

@@ -150,7 +150,7 @@ class Emulator:
     def rotate_secret(self, *, revoke_old: bool = False) -> str:
         """As `POST /_emulator/rotate-secret`. Returns the new secret."""
         state = self._running
-        return state.client.add(state.random, now=state.now(), revoke_old=revoke_old).value
+        return state.client.add(state.random, now=state.now(), revoke_old=revoke_old).value.reveal()
 
     def revoke_secret(self) -> None:
         """As `POST /_emulator/revoke-secret`: the older of two."""

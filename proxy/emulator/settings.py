@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from proxy.emulator.routes import Route
 from proxy.errors import ConfigError
+from proxy.secret import Secrets
 
 DEFAULT_POOL_ID: Final = "eu-central-1_Emulator1"
 DEFAULT_CLIENT_ID: Final = "localemulatorclient0000001"
@@ -39,13 +40,16 @@ class Client:
     """One app client of the pool."""
 
     id: str
-    secrets: tuple[str, ...] = field(repr=False)
+    secrets: Sequence[str]
     scopes: tuple[str, ...]
     token_lifetime: int = 3600
     may_ask: bool = True
     """Whether client_credentials is among its flows."""
     name: str = ""
     """What a template calls it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "secrets", Secrets(self.secrets))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +63,11 @@ class Stack:
     """Name, description and value of each."""
     addresses: tuple[tuple[str, str], ...] = ()
     """URLs at AWS, and the name of what stands for each here: `domain`, `issuer` or a `Kind`."""
-    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    secrets: Sequence[tuple[str, str]] = ()
     """What is in Secrets Manager: id and content of each."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "secrets", Secrets(self.secrets))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +78,7 @@ class Settings:
     """`region_XXXXXXXXX`, as Cognito writes it."""
     client_id: str = DEFAULT_CLIENT_ID
     """Cognito's are 26 lowercase letters and digits; any text without control characters will do here."""
-    client_secrets: tuple[str, ...] = field(default=(DEFAULT_CLIENT_SECRET,), repr=False)
+    client_secrets: Sequence[str] = (DEFAULT_CLIENT_SECRET,)
     """The live secrets, the oldest first: one or two."""
     scopes: tuple[str, ...] = (DEFAULT_SCOPE,)
     """What the app client may ask for, and gets when it asks for nothing."""
@@ -93,6 +100,7 @@ class Settings:
     """The header in which the gateways look for the token."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "client_secrets", Secrets(self.client_secrets))
         if problems := _problems(self):
             raise ConfigError([f"emulator.{problem}" for problem in problems])
 

@@ -16,6 +16,7 @@ from proxy.forward.peers import NOBODY, Peer, check_peer
 from proxy.forward.routes import Route, Routes
 from proxy.forward.target import Target, check_spelling, split_target
 from proxy.forward.upstream import Upstream
+from proxy.secret import Secret
 
 _NEVER_FORWARDED = frozenset((b"CONNECT", b"TRACE"))
 _NO_TARGET = Target(None, b"", b"")
@@ -25,7 +26,7 @@ class Admission(NamedTuple):
     """A request that may pass."""
 
     upstream: Upstream
-    outgoing: bytes
+    outgoing: Secret[bytes]
     """The head that goes to the upstream, up to the credential."""
     authority: bytes | None
     """By which name the caller reached the listener, if it said."""
@@ -75,7 +76,7 @@ def admit(
         return Rejection(refusal, upstream)
     websocket = _asks_for_websocket(head)
     outgoing = request_head(head, forwarded, route.upstream.request_rules, websocket=websocket)
-    return Admission(route.upstream, outgoing, authority or None, websocket)
+    return Admission(route.upstream, Secret(outgoing), authority or None, websocket)
 
 
 _PART_OF_A_SERVER = "`OPTIONS *` asks for a whole server, but the upstream here is a part of one"

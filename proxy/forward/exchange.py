@@ -185,7 +185,8 @@ class Exchange:
         self._connection = connection
         self._upload_blocked = False
         self.deadline = self._now() + upstream.idle_seconds
-        connection.begin(self, self._head.method, self._admission.outgoing + upstream.head_end(self._token))
+        outgoing = self._admission.outgoing.reveal() + upstream.head_end(self._token).reveal()
+        connection.begin(self, self._head.method, outgoing)
         upload.send_kept(connection)
         if upload.done:
             self._request_sent()

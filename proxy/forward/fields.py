@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from proxy.config.model import Upstream
 from proxy.forward.http1 import RequestHead, ResponseHead
+from proxy.secret import Secret
 
 HOP_BY_HOP = frozenset(
     (
@@ -45,7 +46,7 @@ class RequestRules(NamedTuple):
     """Without its CRLF."""
     drops: frozenset[bytes]
     """Names, in lower case, that do not go on."""
-    lines: bytes
+    lines: Secret[bytes]
     """The configured fields and Via, as lines."""
     auth_begins: bytes
     """The credential's line up to the token."""
@@ -62,7 +63,7 @@ def make_rules(upstream: Upstream, key_name: bytes) -> RequestRules:
     return RequestRules(
         f"Host: {upstream.url.authority}".encode(),
         _REQUEST_DROPS | {name.lower().encode() for name in gone} | ({key_name} if key_name else set()),
-        lines + _VIA,
+        Secret(lines + _VIA),
         f"{auth.header}: {auth.scheme} ".encode() if auth.scheme else f"{auth.header}: ".encode(),
         upstream.url.path.encode(),
         upstream.url.origin.encode(),
@@ -84,7 +85,7 @@ def request_head(head: RequestHead, target: bytes, rules: RequestRules, *, webso
         lines.append(b"Transfer-Encoding: chunked")
     elif head.length or b"content-length" in head.named:
         lines.append(b"Content-Length: %d" % head.length)
-    lines.append(rules.lines)
+    lines.append(rules.lines.reveal())
     return b"\r\n".join(lines)
 
 

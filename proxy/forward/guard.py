@@ -17,6 +17,7 @@ from proxy.config.model import Address, Allow, RequireHeader
 from proxy.errors import Refusal
 from proxy.forward.http1 import BadMessage, RequestHead
 from proxy.forward.target import Target, split_authority
+from proxy.secret import Secret
 
 LOCAL_HOSTS = frozenset((b"localhost", b"127.0.0.1", b"[::1]"))
 
@@ -31,7 +32,7 @@ class Guard(NamedTuple):
     allow_browsers: bool
     key_name: bytes
     """In lower case; empty for none."""
-    key_value: bytes
+    key_value: Secret[bytes]
 
 
 def make_guard(address: Address, allow_browsers: bool, key: RequireHeader | None) -> Guard:
@@ -41,7 +42,7 @@ def make_guard(address: Address, allow_browsers: bool, key: RequireHeader | None
         LOCAL_HOSTS | _own_hosts(address.host),
         allow_browsers,
         key.name.lower().encode() if key else b"",
-        key.value.reveal().encode() if key else b"",
+        Secret(key.value.reveal().encode() if key else b""),
     )
 
 
@@ -94,8 +95,8 @@ def check_caller(guard: Guard, head: RequestHead, authority: bytes | None, more_
         if site is not None and site.lower() not in (b"none", b"same-origin"):
             raise Refusal("caller_denied", "requests that a browser marks as from another site are refused")
     if guard.key_name:
-        given = named.get(guard.key_name, b"")
-        if not hmac.compare_digest(given, guard.key_value) or (b"," in given and _is_repeated(head, guard.key_name)):
+        given, key = named.get(guard.key_name, b""), guard.key_value.reveal()
+        if not hmac.compare_digest(given, key) or (b"," in given and _is_repeated(head, guard.key_name)):
             raise Refusal("caller_denied", f"the header {guard.key_name.decode()} is missing or wrong")
 
 

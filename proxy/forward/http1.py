@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import httptools
 
+from proxy.secret import unshown
+
 HEAD_LIMIT = 64 * 1024
 """Bytes of one head, with its last empty line, in either direction."""
 
@@ -31,6 +33,7 @@ class BadMessage(Exception):
     """Bytes that are not acceptable HTTP. The text says what is wrong and quotes nothing of the message."""
 
 
+@unshown
 class RequestHead(NamedTuple):
     """One request's head."""
 
@@ -55,6 +58,7 @@ class RequestHead(NamedTuple):
         return self.minor == 1 and b"close" not in self.connection
 
 
+@unshown
 class ResponseHead(NamedTuple):
     """One response's head, interim or final; `lines`, `names`, `named` and `connection` as a request's."""
 

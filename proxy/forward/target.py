@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from proxy.forward.http1 import BadMessage
+from proxy.secret import unshown
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)(.*)", re.DOTALL)
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%\-]*)(?::([0-9]{0,5}))?\Z")
@@ -27,6 +28,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _OVERLONG = re.compile(rb"[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]|\xf8[\x80-\x87]|\xfc[\x80-\x83]")
 
 
+@unshown
 class Target(NamedTuple):
     """A request target taken apart."""
 

@@ -12,6 +12,7 @@ from proxy.forward.fields import Locations, make_rules
 from proxy.forward.guard import compile_rules
 from proxy.forward.pool import Pool
 from proxy.forward.ticker import Ticker
+from proxy.secret import Secret
 from proxy.stats import UpstreamStats
 from proxy.tokens.interface import AccessToken, TokenProvider
 
@@ -58,15 +59,16 @@ class Upstream:
         """Requests that wait for a token."""
         self.pool = pool or self._make_pool(loop, ticker)
         self._auth_token: AccessToken | None = None
-        self._head_end = b""
+        self._head_end = Secret(b"")
 
     def __repr__(self) -> str:
         return f"<upstream {self.name}>"
 
-    def head_end(self, token: AccessToken) -> bytes:
+    def head_end(self, token: AccessToken) -> Secret[bytes]:
         """The end of a request's head: the credential's line with this token, made once for each token."""
         if token is not self._auth_token:
-            self._head_end = self.request_rules.auth_begins + token.reveal().encode("latin-1") + b"\r\n\r\n"
+            line = self.request_rules.auth_begins + token.reveal().encode("latin-1")
+            self._head_end = Secret(line + b"\r\n\r\n")
             self._auth_token = token
         return self._head_end
 

@@ -16,6 +16,7 @@ from proxy.clock import Clock
 from proxy.config.model import Auth, Value
 from proxy.errors import Reason, TokenError
 from proxy.explanations import TOKEN
+from proxy.secret import Secret
 from proxy.tokens.backoff import parse_retry_after
 from proxy.tokens.life import jwt_life, token_life
 
@@ -53,33 +54,34 @@ class Answer(NamedTuple):
     """What came back from the token endpoint."""
 
     status: int
-    body: bytes | None
+    body: Secret[bytes] | None
     """Unpacked. Empty where `status` is not in BODY_STATUSES; None where it is too large or cannot be unpacked."""
     retry_after: str | None = None
     """The Retry-After field as it came."""
     date: str | None = None
     """The Date field as it came."""
 
-    def __repr__(self) -> str:
-        return f"<answer {self.status}>"  # the body may hold a token
-
 
 class Grant(NamedTuple):
     """A token as the endpoint gave it, checked."""
 
-    text: str
+    token: Secret[str]
     life: float
     """Seconds, from the moment before the request was sent."""
     scopes: tuple[str, ...]
 
-    def __repr__(self) -> str:
-        return f"<grant for {self.life:g} s>"
+
+class Call(NamedTuple):
+    """What one call of the token endpoint says."""
+
+    headers: Secret[dict[str, str]]
+    form: Secret[bytes]
 
 
 class Transport(Protocol):
     """The way to the token endpoint."""
 
-    async def post(self, headers: dict[str, str], body: bytes) -> Answer:
+    async def post(self, call: Call) -> Answer:
         """One POST. Raises TokenError: connection, tls, timeout, malformed_response or credentials."""
 
 
@@ -93,13 +95,13 @@ class Endpoint:
 
     async def obtain(self, secret: Value) -> Grant:
         """One call. Raises TokenError."""
-        headers, body = make_request(self._auth, secret)
+        call = make_request(self._auth, secret)
         sent = self._clock.read().wall
-        answer = await self._transport.post(headers, body)
+        answer = await self._transport.post(call)
         return read_answer(answer, self._auth, secret, sent=sent, now=self._clock.read().wall)
 
 
-def make_request(auth: Auth, secret: Value) -> tuple[dict[str, str], bytes]:
+def make_request(auth: Auth, secret: Value) -> Call:
     """The header fields and the form of one call. Raises TokenError (credentials) for what cannot be sent."""
     try:
         return _make_request(auth, auth.client_id.reveal(), secret.reveal())
@@ -109,10 +111,10 @@ def make_request(auth: Auth, secret: Value) -> tuple[dict[str, str], bytes]:
     raise TokenError("credentials", "the client id, the secret or a field of extra_params is not text in UTF-8")
 
 
-def _make_request(auth: Auth, client_id: str, secret: str) -> tuple[dict[str, str], bytes]:
+def _make_request(auth: Auth, client_id: str, secret: str) -> Call:
     headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
     # Ours come last and win: no field may be there twice (RFC 6749 §3.2).
-    form = dict(auth.extra_params)
+    form = {name: value.reveal() for name, value in auth.extra_params.items()}
     form["grant_type"] = "client_credentials"
     if auth.scopes:
         form["scope"] = " ".join(auth.scopes)
@@ -126,7 +128,7 @@ def _make_request(auth: Auth, client_id: str, secret: str) -> tuple[dict[str, st
         raise TokenError("credentials", "a client id with a colon cannot be sent with the method basic_raw")
     else:
         headers["Authorization"] = _basic(f"{client_id}:{secret}")
-    return headers, urlencode(form).encode("ascii")
+    return Call(Secret(headers), Secret(urlencode(form).encode("ascii")))
 
 
 def _basic(pair: str) -> str:
@@ -191,7 +193,7 @@ def _read_grant(answer: Answer, auth: Auth, secret: Value, sent: float) -> Grant
     # Scopes are shown in /status: an endpoint that puts a credential there is not believed.
     if _is_scopes(granted) and not _tells(granted, text, auth, secret):
         scopes = tuple(granted.split(" "))
-    return Grant(text, token_life(fields.get("expires_in"), jwt_life(text, sent)), scopes)
+    return Grant(Secret(text), token_life(fields.get("expires_in"), jwt_life(text, sent)), scopes)
 
 
 def _is_scopes(granted: object) -> TypeGuard[str]:
@@ -207,9 +209,9 @@ def _tells(scopes: str, token: str, auth: Auth, secret: Value) -> bool:
     return any(one in scopes or any(piece in one for piece in pieces) for one in hidden)
 
 
-def _json_object(body: bytes | None) -> dict[str, object] | None:
+def _json_object(body: Secret[bytes] | None) -> dict[str, object] | None:
     try:
-        fields = json.loads(body or b"")
+        fields = json.loads(b"" if body is None else body.reveal())
     except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None

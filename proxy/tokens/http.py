@@ -11,8 +11,9 @@ from proxy.config.model import Auth, Proxy, Tls
 from proxy.egress import EgressError
 from proxy.errors import TokenError
 from proxy.outgoing import Outgoing
+from proxy.secret import Secret
 from proxy.tls import TlsFileError
-from proxy.tokens.endpoint import BODY_STATUSES, Answer
+from proxy.tokens.endpoint import BODY_STATUSES, Answer, Call
 
 
 class HttpTransport:
@@ -24,14 +25,17 @@ class HttpTransport:
         extra = extra_ca_file if auth.tls == Tls() else None
         self._outgoing = Outgoing(auth.token_url, auth.tls, proxy=proxy, extra_ca_file=extra)
 
-    async def post(self, headers: dict[str, str], body: bytes) -> Answer:
+    async def post(self, call: Call) -> Answer:
         """See `proxy.tokens.endpoint.Transport`."""
         failure: TokenError
         try:
             reply = await self._outgoing.call(
-                "POST", headers, body, seconds=self._timeout, reads=BODY_STATUSES.__contains__
+                *("POST", call.headers.reveal(), call.form.reveal()),
+                seconds=self._timeout,
+                reads=BODY_STATUSES.__contains__,
             )
-            return Answer(reply.status, reply.body, reply.headers.get("Retry-After"), reply.headers.get("Date"))
+            body = None if reply.body is None else Secret(reply.body)
+            return Answer(reply.status, body, reply.headers.get("Retry-After"), reply.headers.get("Date"))
         except Exception as error:  # noqa: BLE001  (every error is put in words, and none may be quoted)
             failure = describe(error, self._timeout)
         # Outside of the handler, so that the library's error is not kept as this one's context.

@@ -34,6 +34,6 @@ def lasting_identity(auth: Auth) -> Identity:
         client_id=auth.client_id,
         scopes=frozenset(auth.scopes),
         method=auth.method,
-        extra_params=frozenset((name, Value(value, "extra_params")) for name, value in auth.extra_params.items()),
+        extra_params=frozenset(auth.extra_params.items()),
         secrets=frozenset(),
     )

@@ -5,24 +5,22 @@ from __future__ import annotations
 import hashlib
 from typing import Literal, NamedTuple, Protocol
 
+from proxy.secret import Secret
 
-class AccessToken:
-    """An access token as `forward` uses it. Its text shows in no repr."""
 
-    __slots__ = ("_text", "number", "proven", "token_id")
+class AccessToken(Secret[str]):
+    """An access token as `forward` uses it. `reveal` gives its text to the one place that sends it."""
+
+    __slots__ = ("number", "proven", "token_id")
 
     def __init__(self, text: str, number: int, *, proven: bool = True) -> None:
-        self._text = text
+        super().__init__(text)
         self.number = number
         """Counts up by one with each token that a source obtains, from 1."""
         self.proven = proven
         """False for a token that was fetched because its predecessor was refused, until an upstream accepts it."""
         self.token_id = hashlib.sha256(text.encode()).hexdigest()[:8]
         """A name for logs and `/status`."""
-
-    def reveal(self) -> str:
-        """The token itself, for the one place that sends it."""
-        return self._text
 
     def __repr__(self) -> str:
         return f"<access token #{self.number} {self.token_id}>"

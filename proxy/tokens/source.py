@@ -383,7 +383,7 @@ class TokenSource:
 
     def _succeeded(self, grant: Grant, sent: Reading) -> None:
         now, auth = self._read(), self._auth
-        access = AccessToken(grant.text, 1 if self._access is None else self._access.number + 1)
+        access = AccessToken(grant.token.reveal(), 1 if self._access is None else self._access.number + 1)
         renew_after = renewal_age(grant.life, auth.refresh_at, auth.refresh_jitter, self._draw())
         token = make_token(access, sent, grant.life, grant.scopes, renew_after)
         if reached(token.usable_until, now):

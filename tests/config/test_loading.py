@@ -64,7 +64,7 @@ def test_every_key(tmp_path: Path) -> None:
     auth = orders.auth
     assert auth.token_url == Url("http", "127.0.0.1", 9229, "/oauth2/token")
     assert [value.reveal() for value in (auth.client_id, *auth.client_secret)] == ["the-id", SECRET, "second"]
-    assert (auth.scopes, auth.method, auth.extra_params) == (("a/b", "a/c"), "post", {"audience": "x"})
+    assert (auth.scopes, auth.method, auth.extra_params) == (("a/b", "a/c"), "post", {"audience": Value("x")})
     assert (auth.header, auth.scheme) == ("X-Token", "")
     assert (auth.refresh_at, auth.refresh_jitter) == (1.0, 0.0)
     assert [float(auth.idle_after), float(auth.request_timeout), float(auth.wait)] == [300, 2, 0]

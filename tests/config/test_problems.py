@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.config.values import A_VALUE
 from tests.config.files import SECRET, problems, upstream, upstream_problems
 
 
@@ -36,11 +37,14 @@ def test_a_good_one_has_none(tmp_path: Path) -> None:
         ({"auth__method": "zzz"}, "auth.method: expected one of basic, basic_raw, post"),
         ({"auth__method": False}, "auth.method: expected one of basic, basic_raw, post, got true or false"),
         ({"auth__extra_params": ["a"]}, "auth.extra_params: expected a mapping, got a list"),
-        ({"auth__extra_params": {"a": 1}}, "auth.extra_params.a: expected a string, got a number: put it in quotes"),
+        (
+            {"auth__extra_params": {"a": 1}},
+            f"auth.extra_params.a: expected {A_VALUE}, got a number: put it in quotes",
+        ),
         (
             {"auth__extra_params": {"a": True}},
             (
-                "auth.extra_params.a: expected a string, got true or false "
+                f"auth.extra_params.a: expected {A_VALUE}, got true or false "
                 "(YAML reads yes, no, on and off that way too): put it in quotes"
             ),
         ),

@@ -25,7 +25,7 @@ def target_of(decision: Admission | Rejection) -> str:
     """The target that goes on, or the name of the refusal."""
     if isinstance(decision, Rejection):
         return decision.refusal.name
-    return decision.outgoing.split(b" ", 2)[1].decode("latin-1")
+    return decision.outgoing.reveal().split(b" ", 2)[1].decode("latin-1")
 
 
 def decide(*upstreams: object, first: str, fields: tuple[str, ...] = (LOCAL,), draining: bool = False) -> str | Name:

@@ -33,7 +33,7 @@ def test_the_same_bytes_are_the_same_request() -> None:
     known = memory.recall(get("/a"))
     assert known is not None
     assert known[0].target == b"/a"
-    assert known[1].outgoing.startswith(b"GET /a HTTP/1.1\r\n")
+    assert known[1].outgoing.reveal().startswith(b"GET /a HTTP/1.1\r\n")
     assert memory.recall(get("/b")) is None
     memory.forget()
     assert memory.recall(get("/a")) is None

@@ -18,9 +18,9 @@ def test_the_credentials_line_is_made_once_for_each_token() -> None:
     orders = upstream()
     first, second = AccessToken("one", 1), AccessToken("two", 2)
     line = orders.head_end(first)
-    assert line == b"Authorization: Bearer one\r\n\r\n"
+    assert line.reveal() == b"Authorization: Bearer one\r\n\r\n"
     assert orders.head_end(first) is line
-    assert orders.head_end(second) == b"Authorization: Bearer two\r\n\r\n"
+    assert orders.head_end(second).reveal() == b"Authorization: Bearer two\r\n\r\n"
     assert orders.head_end(first) == line
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from proxy.cli.finding import admin_target
 from proxy.config import load
+from proxy.config.model import Value
 from tests.certificates import Authority
 from tests.helm import rig
 from tests.helm.rig import CASES, Document
@@ -89,7 +90,7 @@ async def test_values_arrive_as_they_were_written(tmp_path: Path) -> None:
     orders, billing = config.upstreams["orders"], config.upstreams["billing"]
     assert orders.max_body == 10_485_760
     assert (float(orders.timeouts.connect), float(orders.timeouts.response)) == (0.5, 3600)
-    assert billing.auth.extra_params == {"file": "yes"}
+    assert billing.auth.extra_params == {"file": Value("yes")}
     assert {name: value.reveal() for name, value in orders.headers.set.items()} == {
         "X-Tenant": "007",
         "env": "a header of that name",

@@ -12,6 +12,7 @@ import structlog
 
 from proxy.config.model import Auth, Duration, Proxy, Url, Value
 from proxy.errors import Reason, TokenError
+from proxy.secret import Secret
 from proxy.tokens.endpoint import Grant
 from proxy.tokens.interface import AccessToken
 from proxy.tokens.source import TokenSource
@@ -73,7 +74,9 @@ class FakeEndpoint:
             self.running -= 1
         if (error := self.by_secret.get(secret.reveal())) is not None:
             raise error
-        outcome = self.script.popleft() if self.script else Grant(f"token-{number}", self.life, ("orders/READ",))
+        outcome = (
+            self.script.popleft() if self.script else Grant(Secret(f"token-{number}"), self.life, ("orders/READ",))
+        )
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

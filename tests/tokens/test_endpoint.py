@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from proxy.config.model import Value
+from proxy.config.model import Auth, Value
 from proxy.errors import Reason, TokenError
-from proxy.tokens.endpoint import Answer, Endpoint, Grant, make_request, read_answer
+from proxy.secret import Secret
+from proxy.tokens.endpoint import Answer, Call, Endpoint, Grant, make_request, read_answer
 from tests.fakes import FakeClock
 from tests.tokens.helpers import SECRET, make_auth
 from tests.tokens.test_life import make_jwt
@@ -33,11 +34,16 @@ def basic(headers: dict[str, str]) -> str:
     return b64decode(encoded, validate=True).decode()
 
 
+def revealed(auth: Auth, secret: Value) -> tuple[dict[str, str], bytes]:
+    call = make_request(auth, secret)
+    return call.headers.reveal(), call.form.reveal()
+
+
 # ------------------------------------------------------------------------------------------------------- requests
 
 
 def test_basic_encodes_id_and_secret_before_it_joins_them() -> None:
-    headers, body = make_request(make_auth(client_id=Value("i:" + ODD)), Value("s:" + ODD))
+    headers, body = revealed(make_auth(client_id=Value("i:" + ODD)), Value("s:" + ODD))
     assert basic(headers) == "i%3Ap%3A%2F%2B+%25%26%C3%BC:s%3Ap%3A%2F%2B+%25%26%C3%BC"
     assert form(body) == {"grant_type": "client_credentials", "scope": "orders/READ"}
     assert headers["Content-Type"] == FORM
@@ -45,18 +51,18 @@ def test_basic_encodes_id_and_secret_before_it_joins_them() -> None:
 
 
 def test_basic_leaves_what_cognito_makes_as_it_is() -> None:
-    headers, _ = make_request(make_auth(client_id=Value("abcdef0123456789")), Value("Aa0_secret"))
+    headers, _ = revealed(make_auth(client_id=Value("abcdef0123456789")), Value("Aa0_secret"))
     assert basic(headers) == "abcdef0123456789:Aa0_secret"
 
 
 def test_basic_raw_encodes_nothing() -> None:
-    headers, body = make_request(make_auth(method="basic_raw", client_id=Value("i/+ %&ü")), Value(ODD))
+    headers, body = revealed(make_auth(method="basic_raw", client_id=Value("i/+ %&ü")), Value(ODD))
     assert basic(headers) == f"i/+ %&ü:{ODD}"
     assert "client_id" not in form(body)
 
 
 def test_post_sends_both_in_the_body() -> None:
-    headers, body = make_request(make_auth(method="post", client_id=Value(ODD)), Value(ODD))
+    headers, body = revealed(make_auth(method="post", client_id=Value(ODD)), Value(ODD))
     assert "Authorization" not in headers
     assert form(body) == {
         "grant_type": "client_credentials",
@@ -68,13 +74,13 @@ def test_post_sends_both_in_the_body() -> None:
 
 @pytest.mark.parametrize(("scopes", "sent"), [((), None), (("a",), "a"), (("b/x", "a/y"), "b/x a/y")])
 def test_scopes(scopes: tuple[str, ...], sent: str | None) -> None:
-    _, body = make_request(make_auth(scopes=scopes), Value(SECRET))
+    _, body = revealed(make_auth(scopes=scopes), Value(SECRET))
     assert form(body).get("scope") == sent
 
 
 def test_more_fields_never_replace_ours() -> None:
     extra = {"aws_client_metadata": '{"a": "b&c"}', "grant_type": "password", "scope": "admin", "audience": "ü"}
-    _, body = make_request(make_auth(extra_params=extra), Value(SECRET))
+    _, body = revealed(make_auth(extra_params={name: Value(text) for name, text in extra.items()}), Value(SECRET))
     assert form(body) == {
         "aws_client_metadata": '{"a": "b&c"}',
         "audience": "ü",
@@ -89,7 +95,7 @@ def test_more_fields_never_replace_ours() -> None:
         ({}, "\udcff-secret"),
         ({"method": "basic_raw"}, "\udcff-secret"),
         ({"method": "post"}, "\udcff-secret"),
-        ({"extra_params": {"a": "\udcff-secret"}}, SECRET),
+        ({"extra_params": {"a": Value("\udcff-secret")}}, SECRET),
         ({"method": "basic_raw", "client_id": Value("with:colon")}, SECRET),
     ],
 )
@@ -106,7 +112,7 @@ def test_what_cannot_be_sent_is_a_fault_of_the_credentials(changes: dict[str, An
 
 def answer(status: int, fields: object = None, retry_after: str | None = None) -> Answer:
     body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
-    return Answer(status, body, retry_after)
+    return Answer(status, Secret(body), retry_after)
 
 
 def good(**changes: object) -> dict[str, object]:
@@ -126,7 +132,7 @@ def refusal(one: Answer) -> TokenError:
 
 def test_a_good_answer() -> None:
     grant = read(answer(200, good()))
-    assert grant == Grant("the-token", 3600.0, ("orders/READ",))
+    assert grant == Grant(Secret("the-token"), 3600.0, ("orders/READ",))
     assert "the-token" not in repr(grant) + repr(answer(200, good()))
 
 
@@ -140,7 +146,7 @@ def test_the_shorter_of_both_lives() -> None:
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
 def test_token_types_that_are_bearer(kind: str) -> None:
-    assert read(answer(200, good(token_type=kind))).text == "the-token"
+    assert read(answer(200, good(token_type=kind))).token.reveal() == "the-token"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,7 @@ def test_scopes_as_granted_where_they_can_be_believed(granted: object, scopes: t
 @pytest.mark.parametrize("method", ["basic", "basic_raw", "post"])
 def test_scopes_that_are_a_credential_as_it_was_sent_are_not_believed(method: str) -> None:
     auth, secret = make_auth(method=method, client_id=Value("id"), scopes=("a",)), Value("s3cret/+%&~=ab")
-    headers, body = make_request(auth, secret)
+    headers, body = revealed(auth, secret)
     sent = headers["Authorization"].split(" ")[1] if "Authorization" in headers else body.decode().rpartition("=")[2]
     for told in (sent, f"b {sent} c", f"b {sent[: len(sent) // 2]}", f"{sent[len(sent) // 2 :]} b"):
         granted = read_answer(answer(200, good(scope=told)), auth, secret, sent=0.0, now=0.0)
@@ -175,7 +181,7 @@ def test_scopes_that_are_a_credential_as_it_was_sent_are_not_believed(method: st
 
 @pytest.mark.parametrize("token", ["t", "x" * 16384, "a.b-c_d~e+f/g=", "!#$%&'*"])
 def test_tokens_that_can_be_sent(token: str) -> None:
-    assert read(answer(200, good(access_token=token))).text == token
+    assert read(answer(200, good(access_token=token))).token.reveal() == token
 
 
 def without(name: str) -> dict[str, object]:
@@ -288,11 +294,11 @@ def test_retry_after_counts_with_every_failure(status: int, fields: object) -> N
 
 
 async def test_one_call() -> None:
-    asked: list[tuple[dict[str, str], bytes]] = []
+    asked: list[Call] = []
 
     class Transport:
-        async def post(self, headers: dict[str, str], body: bytes) -> Answer:
-            asked.append((headers, body))
+        async def post(self, call: Call) -> Answer:
+            asked.append(call)
             return answer(429, {}, retry_after="Fri, 15 Jan 2027 08:00:30 GMT")
 
     endpoint = Endpoint(make_auth(), Transport(), FakeClock(wall=1_800_000_000.0))

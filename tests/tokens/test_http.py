@@ -18,6 +18,7 @@ from proxy.clock import SystemClock
 from proxy.config.model import Tls, Url, Value
 from proxy.errors import Reason, TokenError
 from proxy.outgoing import LONGEST_BODY, unpack
+from proxy.secret import Secret
 from proxy.tls import TlsFileError
 from proxy.tokens import TokenSource
 from proxy.tokens.endpoint import Endpoint, Grant
@@ -62,7 +63,9 @@ async def refusal(server: Server, **changes: Any) -> TokenError:
 
 async def test_what_is_sent() -> None:
     async with serving(http(200, GOOD)) as server:
-        assert await fetch(server, path="/oauth2/token?a=%2Fb&c=d%20e") == Grant("the-token", 3600.0, ("orders/READ",))
+        assert await fetch(server, path="/oauth2/token?a=%2Fb&c=d%20e") == Grant(
+            Secret("the-token"), 3600.0, ("orders/READ",)
+        )
     (request,) = server.requests
     head, _, body = request.partition(b"\r\n\r\n")
     lines = head.decode("ascii").split("\r\n")
@@ -104,7 +107,7 @@ async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.Monk
     async with serving(http(200, GOOD)) as server, serving(b"") as egress:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{egress.port}")
-        assert (await fetch(server)).text == "the-token"
+        assert (await fetch(server)).token.reveal() == "the-token"
     assert egress.connections == 0
 
 
@@ -139,7 +142,7 @@ def chunked(*pieces: bytes) -> bytes:
 )
 async def test_answers_that_are_good_enough(sent: bytes) -> None:
     async with serving(sent) as server:
-        assert (await fetch(server)).text == "the-token"
+        assert (await fetch(server)).token.reveal() == "the-token"
 
 
 @pytest.mark.parametrize(
@@ -241,12 +244,12 @@ def server_context(authority: Authority, *names: str, days: int = 36_500) -> ssl
 
 async def test_a_private_authority(authority: Authority) -> None:
     async with serving(http(200, GOOD), tls=server_context(authority, "127.0.0.1")) as server:
-        assert (await fetch(server, scheme="https", tls=Tls(ca_file=authority.ca_file))).text == "the-token"
+        assert (await fetch(server, scheme="https", tls=Tls(ca_file=authority.ca_file))).token.reveal() == "the-token"
 
 
 async def test_the_upstreams_authority_serves_where_the_endpoint_has_no_tls_settings(authority: Authority) -> None:
     async with serving(http(200, GOOD), tls=server_context(authority, "127.0.0.1")) as server:
-        assert (await fetch(server, scheme="https", extra_ca_file=authority.ca_file)).text == "the-token"
+        assert (await fetch(server, scheme="https", extra_ca_file=authority.ca_file)).token.reveal() == "the-token"
         own = Tls(server_name="127.0.0.1")
         assert (await refusal(server, scheme="https", extra_ca_file=authority.ca_file, tls=own)).reason == "tls"
 
@@ -254,7 +257,7 @@ async def test_the_upstreams_authority_serves_where_the_endpoint_has_no_tls_sett
 async def test_a_server_name_of_its_own(authority: Authority) -> None:
     async with serving(http(200, GOOD), tls=server_context(authority, "idp.internal")) as server:
         named = Tls(ca_file=authority.ca_file, server_name="idp.internal")
-        assert (await fetch(server, scheme="https", tls=named)).text == "the-token"
+        assert (await fetch(server, scheme="https", tls=named)).token.reveal() == "the-token"
         error = await refusal(server, scheme="https", tls=Tls(ca_file=authority.ca_file))
     assert error.reason == "tls"
     assert "certificate cannot be trusted: " in error.detail
@@ -282,7 +285,7 @@ async def test_a_client_certificate(authority: Authority) -> None:
     ours = authority.issue("the-client")
     async with serving(http(200, GOOD), tls=context) as server:
         tls = Tls(ca_file=authority.ca_file, cert_file=ours.cert, key_file=ours.key)
-        assert (await fetch(server, scheme="https", tls=tls)).text == "the-token"
+        assert (await fetch(server, scheme="https", tls=tls)).token.reveal() == "the-token"
         assert (await refusal(server, scheme="https", tls=Tls(ca_file=authority.ca_file))).reason in (
             "tls",
             "connection",
@@ -297,8 +300,8 @@ async def test_a_certificate_renewed_on_disk_is_used_at_the_next_call(authority:
         with pytest.raises(TokenError, match=r"^tls: ca_file: "):
             await endpoint.obtain(Value(SECRET))
         copyfile(authority.ca_file, trusted)
-        assert (await endpoint.obtain(Value(SECRET))).text == "the-token"
-        assert (await endpoint.obtain(Value(SECRET))).text == "the-token"
+        assert (await endpoint.obtain(Value(SECRET))).token.reveal() == "the-token"
+        assert (await endpoint.obtain(Value(SECRET))).token.reveal() == "the-token"
 
 
 # -------------------------------------------------------------------------------------------------- errors in words

@@ -65,7 +65,7 @@ async def test_a_token(authority: Authority, proxys_scheme: str, url: Url) -> No
         proxy.routes[f"login.test:{url.port}"] = server.port
         where = proxy.as_proxy(scheme=proxys_scheme)
         grant = await _fetch(where, url, tls=Tls(ca_file=authority.ca_file))
-        assert grant.text == "the-token"
+        assert grant.token.reveal() == "the-token"
         [request] = server.requests
         assert request.startswith(b"POST /oauth2/token HTTP/1.1\r\nHost: login.test\r\n")
         assert b"Proxy-Authorization" not in request

@@ -22,7 +22,7 @@ from tests.tokens.helpers import OTHER_SECRET, SECRET, make_auth
         {"scopes": ("orders/READ", "orders/WRITE")},
         {"scopes": ()},
         {"method": "post"},
-        {"extra_params": {"aws_client_metadata": "{}"}},
+        {"extra_params": {"aws_client_metadata": Value("{}")}},
     ],
 )
 def test_another_client(changes: dict[str, Any]) -> None:
@@ -51,6 +51,6 @@ def test_the_order_of_scopes_and_secrets_does_not_matter() -> None:
 
 
 def test_no_secret_shows() -> None:
-    shown = repr(identity(make_auth(extra_params={"client_assertion": "hidden-as-well"})))
+    shown = repr(identity(make_auth(extra_params={"client_assertion": Value("hidden-as-well")})))
     assert SECRET not in shown
     assert "hidden-as-well" not in shown

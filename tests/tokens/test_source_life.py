@@ -8,6 +8,7 @@ import pytest
 
 from proxy.errors import REASONS, Reason, TokenUnavailable
 from proxy.explanations import remedy
+from proxy.secret import Secret
 from proxy.tasks import spawn
 from proxy.tokens.backoff import MENDING
 from proxy.tokens.endpoint import Grant
@@ -307,7 +308,9 @@ async def test_where_jitter_puts_the_renewal() -> None:
 async def test_one_call_at_a_time_whatever_happens() -> None:
     bench = Bench()
     bench.endpoint.life = 5.0
-    bench.endpoint.script.extend([failure("timeout"), Grant("x", 5.0, ()), failure("throttled"), RuntimeError()])
+    bench.endpoint.script.extend(
+        [failure("timeout"), Grant(Secret("x"), 5.0, ()), failure("throttled"), RuntimeError()]
+    )
     requests = [spawn(bench.source.wait(30), name="request") for _ in range(5)]
     for _ in range(100):
         bench.source.poll()

@@ -66,7 +66,7 @@ class _Trusting(body.ChunkedBody):
 
 
 def _as_it_came(head: RequestHead, target: bytes, rules: RequestRules, *, websocket: bool) -> bytes:
-    return b"\r\n".join((b"%b %b HTTP/1.1" % (head.method, target), *head.lines, rules.lines))
+    return b"\r\n".join((b"%b %b HTTP/1.1" % (head.method, target), *head.lines, rules.lines.reveal()))
 
 
 def _first_line_only(self: Any) -> None:

@@ -82,7 +82,8 @@ def check(data: bytes) -> None:
             assert fields is not None
             assert rest == b""
             _judge_caller(case, parts, fields)
-            _judge(case, parts, fields, admission.outgoing + case.upstream.head_end(TOKEN), admission.websocket)
+            outgoing = admission.outgoing.reveal() + case.upstream.head_end(TOKEN).reveal()
+            _judge(case, parts, fields, outgoing, admission.websocket)
 
 
 def _has_host(block: bytes) -> bool:

@@ -129,7 +129,7 @@ def check(data: bytes) -> None:
     for space, routes in zip(SPACES, _ROUTES, strict=True):
         admission = admit(head, _GUARD, routes, draining=False)
         if not isinstance(admission, Rejection):
-            line = admission.outgoing.partition(b"\r\n")[0].split(b" ")
+            line = admission.outgoing.reveal().partition(b"\r\n")[0].split(b" ")
             assert line[0] == method
             _judge(space, method, _origin_form(method, target), line[1])
 

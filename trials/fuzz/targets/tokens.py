@@ -16,6 +16,7 @@ from typing import Final
 
 from proxy.config.model import Value
 from proxy.errors import REASONS, TokenError
+from proxy.secret import Secret
 from proxy.tokens.backoff import PAUSES, Backoff
 from proxy.tokens.endpoint import Answer, Grant, read_answer
 from proxy.tokens.life import jwt_life
@@ -41,7 +42,7 @@ def _answer(data: bytes) -> Answer:
     status, _, rest = data.partition(b"\n")
     retry_after, _, body = rest.partition(b"\n")
     number = int(status) if re.fullmatch(rb"[1-9][0-9]{2}", status) else 200
-    return Answer(number, body, retry_after.decode("latin-1") or None)
+    return Answer(number, Secret(body), retry_after.decode("latin-1") or None)
 
 
 def _judge_error(answer: Answer, error: TokenError) -> None:
@@ -59,28 +60,28 @@ def _judge_error(answer: Answer, error: TokenError) -> None:
 
 
 def _judge_grant(answer: Answer, grant: Grant) -> None:
-    fields = _fields(answer)
+    fields, text = _fields(answer), grant.token.reveal()
     assert answer.status == 200
-    assert fields["access_token"] == grant.text
+    assert fields["access_token"] == text
     assert str(fields["token_type"]).lower() == "bearer"
-    assert re.fullmatch(r"[!-~]+", grant.text)
-    assert len(grant.text) <= 16 * 1024
+    assert re.fullmatch(r"[!-~]+", text)
+    assert len(text) <= 16 * 1024
     assert 1.0 <= grant.life <= 366 * 86400.0
     given = fields.get("expires_in")
     if isinstance(given, int) and not isinstance(given, bool) and given > 0:
         assert grant.life <= max(given, 1), "it would be used after its end"
-    claimed = jwt_life(grant.text, _WALL)
+    claimed = jwt_life(text, _WALL)
     assert claimed is None or grant.life <= max(claimed, 1.0)
     for scope in grant.scopes:
         assert re.fullmatch(r"[!#-\[\]-~]+", scope)
         assert SECRET not in scope, "the secret would be shown as a scope"
-        assert grant.text not in scope, "the token would be shown as a scope"
-    assert grant.text not in repr(grant) or len(grant.text) < 12
+        assert text not in scope, "the token would be shown as a scope"
+    assert text not in repr(grant) or len(text) < 12
 
 
 def _fields(answer: Answer) -> dict[str, object]:
     try:
-        fields = json.loads(answer.body or b"")
+        fields = json.loads(b"" if answer.body is None else answer.body.reveal())
     except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
