@@ -61,6 +61,8 @@ class Outcome(NamedTuple):
     """Offset of the first byte that is not the expected one."""
     length: int = 0
     """Bytes of the body."""
+    announced: int = 0
+    """Content-Length of the answer."""
     expected: int = 0
     """Bytes that a right answer of the upstream has."""
     extra: int = 0
@@ -155,7 +157,12 @@ class Line:
         self._prefix = prefix
         self._reader = reader
         self._writer = writer
-        self.usable = True
+        self._good = True
+
+    @property
+    def usable(self) -> bool:
+        """It may be used again, as far as is known here: like other pools, this one looks for an end that has come."""
+        return self._good and not self._reader.at_eof()
 
     @classmethod
     async def open(cls, url: str, via: str = "") -> Self:
@@ -180,12 +187,15 @@ class Line:
                 outcomes += [self._outcome(_Answer(one), manner, began, ended, "nothing") for one in rest]
                 break
         if not sending.done():
-            self.usable = False  # It was answered before all was sent.
+            self._good = False  # It was answered before all was sent.
             sending.cancel()
         await asyncio.wait([sending])
         if not manner.keep or not self.usable:
             extra = await self._end()
-            outcomes[-1] = outcomes[-1]._replace(extra=extra)
+            last = outcomes[-1]
+            if last.error and last.method == "HEAD" and extra == last.announced:
+                extra = 0  # A caller that is turned away unread is answered without regard to its method.
+            outcomes[-1] = last._replace(extra=extra)
         return outcomes
 
     async def close(self) -> int:
@@ -238,7 +248,7 @@ class Line:
         return ("\r\n".join(lines) + "\r\n\r\n").encode(), body
 
     def _leave(self, manner: Manner) -> None:
-        self.usable = False
+        self._good = False
         raw = self._writer.get_extra_info("socket")
         if manner.resets and raw is not None and raw.family != socket.AF_UNIX:
             with suppress(OSError):
@@ -265,7 +275,7 @@ class Line:
             end = "cut" if begun else "nothing"
         answer.judge_form()
         if end != "whole" or answer.closes or ask.kind == "socket":
-            self.usable = False
+            self._good = False
         if manner.leaves_after is not None and end in ("cut", "nothing"):
             end = "left"
         return self._outcome(answer, manner, began, time.time(), end)
@@ -309,7 +319,8 @@ class Line:
             self._writer.write(part)
             await self._writer.drain()
             answer.take(await self._reader.readexactly(len(part)))
-        self._writer.write_eof()
+        if not self._writer.is_closing():
+            self._writer.write_eof()
         if rest := await self._reader.read():
             answer.take(rest)
 
@@ -317,7 +328,7 @@ class Line:
 
     async def _end(self) -> int:
         """Close, unless that was done; how many bytes came before the other side closed as well."""
-        self.usable = False
+        self._good = False
         extra = 0
         try:
             async with asyncio.timeout(_AFTERWARDS):
@@ -330,22 +341,32 @@ class Line:
         return extra
 
     def _outcome(self, answer: _Answer, manner: Manner, began: float, ended: float, end: End) -> Outcome:
-        ask = answer.ask
-        bodiless = ask.method == "HEAD" or answer.status == 401 or bool(answer.error)
-        return Outcome(
-            id=ask.id,
-            via=self.via,
-            method=ask.method,
-            kind=ask.kind,
-            fair=manner.leaves_after is None and not manner.pace and not manner.reads_slowly,
-            began=began,
-            ended=ended,
-            end=end,
-            status=answer.status,
-            error=answer.error,
-            improper=answer.improper,
-            bearer=answer.first(ID_FIELD.lower()),
-            differs_at=answer.differs_at,
-            length=answer.length,
-            expected=0 if bodiless else len(answer.expected),
-        )
+        return _outcome(self.via, answer, manner, began, ended, end)
+
+
+def unconnected(via: str, ask: Ask, began: float) -> Outcome:
+    """Of an ask for which there was no connection."""
+    return _outcome(via, _Answer(ask), Manner(), began, time.time(), "unconnected")
+
+
+def _outcome(via: str, answer: _Answer, manner: Manner, began: float, ended: float, end: End) -> Outcome:
+    ask = answer.ask
+    bodiless = ask.method == "HEAD" or answer.status == 401 or bool(answer.error)
+    return Outcome(
+        id=ask.id,
+        via=via,
+        method=ask.method,
+        kind=ask.kind,
+        fair=manner.leaves_after is None and not manner.pace and not manner.reads_slowly,
+        began=began,
+        ended=ended,
+        end=end,
+        status=answer.status,
+        error=answer.error,
+        improper=answer.improper,
+        bearer=answer.first(ID_FIELD.lower()),
+        differs_at=answer.differs_at,
+        length=answer.length,
+        announced=int(answer.first("content-length") or 0),
+        expected=0 if bodiless else len(answer.expected),
+    )

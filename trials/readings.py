@@ -42,11 +42,14 @@ class Readings(NamedTuple):
     """Requests."""
     waiters: int
     """Requests that wait for a token."""
+    fetching: int = 0
+    """Calls of the token endpoint that are under way, each with a task and a connection; those shared count twice."""
 
     @property
     def at_rest(self) -> bool:
-        """No caller is connected, and nothing is left of those that were."""
-        return not (self.caller_connections or self.idle or self.busy or self.in_flight or self.waiters)
+        """No caller is connected, nothing is left of those that were, and no token is being fetched."""
+        busy = (self.caller_connections, self.idle, self.busy, self.in_flight, self.waiters, self.fetching)
+        return not any(busy)
 
 
 def readings_of(status: dict[str, Any], at: float) -> Readings:
@@ -62,6 +65,7 @@ def readings_of(status: dict[str, Any], at: float) -> Readings:
         busy=sum(each["connections"]["busy"] for each in upstreams),
         in_flight=sum(each["requests"]["in_flight"] for each in upstreams),
         waiters=sum(each["waiters"] for each in upstreams),
+        fetching=sum(each["fetching"] for each in upstreams),
     )
 
 

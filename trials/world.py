@@ -44,6 +44,8 @@ class Issuer:
         self.keys_file = directory / "keys.json"
         self._session = session
         self._keys: dict[str, Any] = {}
+        self._secrets = 1
+        """How many are good."""
 
     async def control(self, method: str, name: str, body: Any = None) -> Any:
         """`METHOD /_emulator/NAME`, and what it answers. Raises RuntimeError where that is an error."""
@@ -61,10 +63,15 @@ class Issuer:
         await self.control("POST", f"rotate-keys?keep_old={str(keep_old).lower()}")
         await self.publish_keys()
 
-    async def rotate_secret(self) -> str:
-        """A new secret, and the only one from now on. Who writes it to `secret_file`, and when, is the caller's."""
-        told = await self.control("POST", "rotate-secret?revoke_old=true")
-        self.secret = told["client_secret"]
+    async def rotate_secret(self, *, revoke_old: bool = True) -> str:
+        """A new secret, beside the last one or, with `revoke_old`, the only one that is good from now on.
+
+        Who writes it to `secret_file`, and when, is the caller's.
+        """
+        if not revoke_old and self._secrets > 1:
+            await self.control("POST", "revoke-secret")
+        told = await self.control("POST", f"rotate-secret?revoke_old={str(revoke_old).lower()}")
+        self.secret, self._secrets = told["client_secret"], len(told["live"])
         return self.secret
 
     def write_secret(self) -> None:

@@ -13,20 +13,25 @@ from aiohttp import web
 from trials.readings import Readings, metrics, read, read_until, readings_of, resident_bytes
 
 
-def _status(callers: int = 0, idle: int = 0, busy: int = 0, in_flight: int = 0, waiters: int = 0) -> dict[str, Any]:
-    empty = {"connections": {"idle": 0, "busy": 1}, "requests": {"in_flight": 2}, "waiters": 3}
-    other = {"connections": {"idle": idle, "busy": busy}, "requests": {"in_flight": in_flight}, "waiters": waiters}
+def _status(
+    callers: int = 0, idle: int = 0, busy: int = 0, in_flight: int = 0, waiters: int = 0, fetching: int = 0
+) -> dict[str, Any]:
+    empty = {"connections": {"idle": 0, "busy": 1}, "requests": {"in_flight": 2}, "waiters": 3, "fetching": True}
+    connections, requests = {"idle": idle, "busy": busy}, {"in_flight": in_flight}
+    other = {"connections": connections, "requests": requests, "waiters": waiters, "fetching": fetching}
     process = {"tasks": 4, "open_fds": 20, "resident_bytes": 5000, "caller_connections": callers}
     return {"process": process, "upstreams": {"orders": other, **({"more": empty} if busy else {})}}
 
 
 def test_the_upstreams_are_summed() -> None:
     assert readings_of(_status(callers=1, idle=2, busy=3, in_flight=4, waiters=5), 7.0) == Readings(
-        7.0, 4, 20, 5000, caller_connections=1, idle=2, busy=4, in_flight=6, waiters=8
+        7.0, 4, 20, 5000, caller_connections=1, idle=2, busy=4, in_flight=6, waiters=8, fetching=1
     )
 
 
-@pytest.mark.parametrize("left", [{}, {"callers": 1}, {"idle": 1}, {"busy": 1}, {"in_flight": 1}, {"waiters": 1}])
+@pytest.mark.parametrize(
+    "left", [{}, {"callers": 1}, {"idle": 1}, {"busy": 1}, {"in_flight": 1}, {"waiters": 1}, {"fetching": 1}]
+)
 def test_at_rest_is_when_nothing_is_left(left: dict[str, int]) -> None:
     assert readings_of(_status(**left), 7.0).at_rest is not bool(left)
 
