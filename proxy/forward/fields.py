@@ -35,6 +35,7 @@ _RESPONSE_DROPS = HOP_BY_HOP | {b"x-sidecar-error"}
 _LENGTHLESS_DROPS = _RESPONSE_DROPS | {b"content-length"}
 _LOCATIONS = frozenset((b"location", b"content-location"))
 _ABSOLUTE = re.compile(rb"(?:([A-Za-z][A-Za-z0-9+.\-]*):)?//([^/?#]*)(.*)", re.DOTALL)
+_PORT = re.compile(rb":([0-9]*)\Z")
 _BEFORE_QUERY = re.compile(rb"[?#]")
 _VIA = b"Via: 1.1 cognito-sidecar\r\n"
 
@@ -126,6 +127,12 @@ def _mapped(line: bytes, to_local: Callable[[bytes], bytes]) -> bytes:
     return b"%b: %b" % (name, to_local(value.strip())) if name.lower() in _LOCATIONS else line
 
 
+def _place(authority: bytes, default: bytes) -> tuple[bytes, bytes]:
+    """Host and port; a port that is not there, or empty, is the default one."""
+    port = _PORT.search(authority)
+    return (authority[: port.start()], port[1] or default) if port else (authority, default)
+
+
 class Locations(NamedTuple):
     """From the upstream's URLs to the listener's, for Location and Content-Location."""
 
@@ -158,15 +165,14 @@ class Locations(NamedTuple):
     def _is_origin(self, scheme: bytes | None, authority: bytes) -> bool:
         """Whether this is the upstream's origin; without a scheme it is the upstream's (RFC 3986 §6.2.3)."""
         own_scheme, _, own_authority = self.origin.partition(b"://")
-        default_port = b":443" if own_scheme == b"https" else b":80"
-        return (scheme or own_scheme).lower() == own_scheme and own_authority == (
-            authority.lower().removesuffix(b":").removesuffix(default_port)
-        )
+        default = b"443" if own_scheme == b"https" else b"80"
+        same_place = _place(authority.lower(), default) == _place(own_authority, default)
+        return same_place and (scheme or own_scheme).lower() == own_scheme
 
     def _below_base(self, reference: bytes) -> bytes | None:
         """`reference`, a path with what follows it, without the base path; None where it is not below that."""
         path = _BEFORE_QUERY.split(reference, maxsplit=1)[0]
-        if any(unquote_to_bytes(segment) in (b".", b"..") for segment in path.split(b"/")):
+        if any(unquote_to_bytes(segment).partition(b";")[0] in (b".", b"..") for segment in path.split(b"/")):
             return None  # Where it leads is for the caller to resolve, not to guess here.
         if not reference.startswith(self.base_path):
             return None

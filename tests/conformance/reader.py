@@ -89,7 +89,8 @@ def read_response(data: bytes, method: bytes, *, generous: bool = False) -> tupl
     first, fields, data = _head(data)
     version, _, rest = first.partition(b" ")
     status, space, reason = rest.partition(b" ")
-    if version not in _versions(generous) or not (space or generous) or len(status) != 3 or not status.isdigit():
+    proper = len(status) == 3 and status.isdigit() and status >= b"100"
+    if version not in _versions(generous) or not (space or generous) or not proper:
         raise Unreadable(f"status line {first!r}")
     code, closes, body = int(status), False, b""
     if code >= 200 and method != b"HEAD" and code not in (204, 304):

@@ -253,6 +253,7 @@ def test_locations_below_the_upstream_lead_back_here(locations: Locations, value
         *("https://other.test/dev/x", "http://api.test/dev/x", "https://api.test:8443/dev/x", "//other.test/dev/x"),
         *("https://api.test.evil.test/dev", "https://api.test@evil.test/dev", "https://u@api.test/dev/x"),
         *("https://api.test:80/dev/x", "//api.test:443443/dev", "https://api.test/prod/x", "https://api.test/"),
+        *("https://api.test:443:/dev/x", "https://api.test::/dev/x"),
         *("https://api.test", "https://api.test/developer", "/developer", "/dev;x", "/prod/x", "/", "///dev/x"),
         *(
             "/dev/../prod",
@@ -261,6 +262,7 @@ def test_locations_below_the_upstream_lead_back_here(locations: Locations, value
             "/dev/..?a",
             "/dev/%2e%2e/prod",
             "/dev/.%2E",
+            "/dev/..;x/prod",
             "https://api.test/dev/../x",
         ),
         *("x", "../x", "?a", "#a", "", "dev/x", "mailto:a@api.test", "https:/dev/x", "https:dev", "\\\\api.test/dev"),

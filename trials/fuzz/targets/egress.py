@@ -68,5 +68,7 @@ def _meant(data: bytes) -> tuple[bool, bool]:
             status = int(message.first[1])
             if status >= 200 or status == 101:
                 return 200 <= status < 300, bool(data)
+            if message.first[0] == b"HTTP/1.0":
+                return False, False  # It knows no interim answers (RFC 9110 §15.2), and its connection ends here.
     except Unreadable:
         return False, False
