@@ -213,7 +213,7 @@ class Assembly:
             stats=self._stats.setdefault(name, UpstreamStats()),
             key_name=key_name,
             loop=self._loop,
-            ticker=self._connections,
+            ticker=self._exchanges,
             limits=limits,
             pool=old.pool if old is not None and old.shares_pool_with(settings) else None,
         )

@@ -26,6 +26,7 @@ from proxy.clock import Cancellable, Clock, Reading, SystemClock
 from proxy.config.model import Address, Loaded, SecretRef
 from proxy.config.watch import changed, fingerprint
 from proxy.errors import ConfigError, SidecarError, StartError
+from proxy.heap import Heap
 from proxy.outflow import dropped
 from proxy.stats import UpstreamStats
 from proxy.tasks import spawn
@@ -71,6 +72,7 @@ class Service:
         self._reloading = asyncio.Lock()
         self._reloads_waiting = 0
         self._hurry = asyncio.Event()
+        self._heap = Heap()
 
     # Starting.
 
@@ -223,6 +225,7 @@ class Service:
         self._ticked_at = self._clock.read().monotonic
         self._assembly.poll()
         self._look_after_secrets()
+        self._heap.look(self.caller_connections)
         if self._ticks % WATCH_TICKS or self.draining:
             return
         names = changed(self._files, fingerprint(self._files))

@@ -26,6 +26,7 @@ BOTTOM: Final = {
     "errors",
     "hardening",
     "explanations",
+    "heap",
     "log",
     "outflow",
     "secret",

@@ -87,6 +87,8 @@ class CallerConnection(asyncio.Protocol):
         self._lingered = 0
         self._unsent = 2**62
         self._used = False
+        self.known = False
+        """An answer of an upstream's was passed on whole."""
         self._in_next = False
         self._peer: Peer | None = None
         self.deadline = inf
@@ -154,9 +156,10 @@ class CallerConnection(asyncio.Protocol):
         if self._transport is not None and self._transport.can_write_eof():
             self._transport.write_eof()
 
-    def finished(self, *, keep: bool) -> None:
+    def finished(self, *, keep: bool, served: bool = False) -> None:
         """The answer is written whole. `keep`: another request may follow, if this one's body was read whole."""
         self._exchange = None
+        self.known = self.known or served
         body, self._body = self._body, None
         if self._state is CLOSED:
             return

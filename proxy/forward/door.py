@@ -32,8 +32,13 @@ class Caller(Protocol):
     def begin_tunnel(self, tunnel: Served) -> None:
         """All bytes are the tunnel's from now on, those that wait here first."""
 
-    def finished(self, *, keep: bool) -> None:
-        """The answer is written whole. `keep`: another request may follow, if this one's body was read whole."""
+    @property
+    def known(self) -> bool:
+        """An answer of an upstream's was passed on whole before, on this connection."""
+
+    def finished(self, *, keep: bool, served: bool = False) -> None:
+        """The answer is written whole. `keep`: another request may follow, if this one's body was read whole.
+        `served`: it was an upstream's."""
 
     def cut(self, *, reset: bool) -> None:
         """The answer cannot be finished: end it so that it shows. `reset`: where only a reset shows it."""

@@ -22,6 +22,7 @@ from proxy.forward.connection import UpstreamConnection
 from proxy.forward.door import Caller
 from proxy.forward.http1 import RequestHead, ResponseHead
 from proxy.forward.pace import NO_BODY, Pace
+from proxy.forward.queue import Line
 from proxy.forward.record import CALLER_GONE, Record
 from proxy.forward.reply import Reply
 from proxy.forward.tunnel import Tunnel
@@ -49,6 +50,7 @@ class Phase(Enum):
 
 # Before Python 3.12 an enumeration's member is looked up slowly, and these are on the way of each request.
 TOKEN, CONNECTION, ASKED, HELD, ANSWERING, DONE = Phase
+KNOWN, WHOLE, PARTIAL = Line
 
 
 class Exchange:
@@ -150,13 +152,14 @@ class Exchange:
         if connection is not None:
             self._ask(connection)
             return
-        waiting = self._upstream.pool.waiting
-        if waiting >= self._upstream.most_waiting:
-            self._refuse_to_wait("connection to the upstream", waiting)
+        pool = self._upstream.pool
+        line = KNOWN if self._caller.known else WHOLE if self._upload.done else PARTIAL
+        if pool.waiting >= self._upstream.most_waiting and not pool.displace(line):
+            self._refuse_to_wait("connection to the upstream", pool.waiting)
             return
         self._phase = CONNECTION
         self.deadline = self._now() + self._upstream.settings.timeouts.connect
-        self._upstream.pool.wait(self, whole=self._upload.done, fresh=fresh)
+        pool.wait(self, line, fresh=fresh)
 
     def _refuse_to_wait(self, what: str, others: int) -> None:
         """Beyond a bound it is better to say so at once than to let a queue grow that nobody's patience outlasts."""
@@ -284,7 +287,7 @@ class Exchange:
             self._reply.keep = False  # The rest of the request stays unread, which ends the connection: say so.
         self._begin_answer(head)
         self._reply.pieces((content,))
-        self._finish()
+        self._finish(served=True)
 
     def _answer(self, head: ResponseHead) -> None:
         """Pass the final head on, and the body as it comes."""
@@ -311,7 +314,7 @@ class Exchange:
     def response_end(self) -> None:
         self._connection = None
         self._reply.end()
-        self._finish()
+        self._finish(served=True)
 
     def _to_local(self, location: bytes) -> bytes:
         authority = self._admission.authority
@@ -367,7 +370,7 @@ class Exchange:
         self.deadline = inf
         seconds, pool = float(self._upstream.settings.timeouts.connect), self._upstream.pool
         match self._phase:
-            case Phase.CONNECTION if pool.opening:
+            case Phase.CONNECTION if pool.cannot_connect:
                 why = f"{self._upstream.settings.url.origin}: no connection within {seconds:g} s{self._upstream.by_way}"
                 refusal = Refusal("upstream_unreachable", why)
             case Phase.CONNECTION:
@@ -460,9 +463,9 @@ class Exchange:
         if connection is not None:
             connection.close()
 
-    def _finish(self) -> None:
+    def _finish(self, *, served: bool = False) -> None:
         self._end(self._reply.status)
-        self._caller.finished(keep=self._reply.keep)
+        self._caller.finished(keep=self._reply.keep, served=served)
 
     def _end(self, status: int) -> None:
         """Count, and let go of everything that waits."""

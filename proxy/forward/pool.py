@@ -15,15 +15,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from heapq import nsmallest
 from math import inf
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.errors import Refusal
 from proxy.forward.connection import Owner, UpstreamConnection
-from proxy.forward.queue import Queue
+from proxy.forward.queue import Line, Queue
 from proxy.forward.ticker import Ticker
 from proxy.stats import UpstreamStats
 from proxy.tasks import spawn
 
+_LEAST_PATIENCE: Final = 0.2
+"""Seconds. Who reads or sends well may still be busy with something else for so long."""
 Connect = Callable[[Owner], Awaitable[UpstreamConnection]]
 """Opens one connection that reports to its owner. Raises Refusal (`upstream_unreachable`)."""
 
@@ -44,6 +46,17 @@ def connections_to_open(waiting: int, opening: int, open_now: int, limit: int) -
 def outlived(idle_since: float, now: float, keepalive: float) -> bool:
     """Whether a connection has been idle for too long to be used again."""
     return now - idle_since >= keepalive
+
+
+def patience_left(usual: float, waiting: int, limit: int, longest: float) -> float:
+    """For how long a connection may stand still while others wait: `usual`, as long as those do not wait long.
+
+    `longest` is how long one of them has waited, and each waits twice the usual patience at most. Where that is at
+    risk, it becomes so short that all who wait can have one of the `limit` connections in time, one after the other.
+    """
+    if longest < usual / 2:
+        return usual
+    return max(min(usual, _LEAST_PATIENCE), usual * min(1.0, limit / (2 * waiting)))
 
 
 def to_reclaim(
@@ -101,6 +114,11 @@ class Pool:
         """Requests that wait for a connection."""
         return len(self._waiting)
 
+    @property
+    def cannot_connect(self) -> bool:
+        """What those who wait are waiting for is a connection that is being made, and not one that others have."""
+        return self.opening > 0 and (self.opening >= self.waiting or self.opening > self.busy)
+
     def take(self) -> UpstreamConnection | None:
         """An idle connection, now busy; None where there is none."""
         now = self._loop.time()
@@ -113,16 +131,21 @@ class Pool:
                 return connection
         return None
 
-    def wait(self, waiter: Waiter, *, whole: bool, fresh: bool = False) -> None:
-        """Queue for a connection. `whole`: nothing of the request is still to come from its caller.
-
-        With `fresh`, make room for a new one where only old ones are left.
-        """
-        self._waiting.put(waiter, whole=whole)
+    def wait(self, waiter: Waiter, line: Line, *, fresh: bool = False) -> None:
+        """Queue for a connection. With `fresh`, make room for a new one where only old ones are left."""
+        self._waiting.put(waiter, line, self._loop.time())
         if fresh and self._idle and len(self._idle) + len(self._busy) + len(self._opening) >= self._limit:
             self._idle.pop(0).close()
         self._provide()
         self._look_again()
+
+    def displace(self, line: Line) -> bool:
+        """Turn somebody away for a request that would wait in `line`; whether there was anybody to turn away."""
+        other = self._waiting.displace(line)
+        if other is not None:
+            why = "too many requests wait for a connection to the upstream, and others came before this one"
+            other.not_connected(Refusal("overloaded", why, retry_after=1))
+        return other is not None
 
     def stop_waiting(self, waiter: Waiter) -> None:
         """The request has gone, or its time to wait is over."""
@@ -184,9 +207,12 @@ class Pool:
             task = spawn(self._open(), name="open an upstream connection")
             self._opening.add(task)
             task.add_done_callback(self._opened)
-        if self._waiting:
-            wanted = len(self._waiting) - len(self._opening) - sum(connection.closed for connection in self._busy)
-            for connection in to_reclaim(self._busy, self._loop.time(), self._patience, max(0, wanted)):
+        wanted = len(self._waiting) - len(self._opening)
+        if wanted > 0:  # In a rush that is still being opened for, nobody is looked for.
+            now = self._loop.time()
+            patience = patience_left(self._patience, len(self._waiting), self._limit, now - self._waiting.since)
+            wanted -= sum(connection.closed for connection in self._busy)
+            for connection in to_reclaim(self._busy, now, patience, max(0, wanted)):
                 connection.give_up()
 
     def _opened(self, task: asyncio.Task[None]) -> None:

@@ -1,40 +1,67 @@
-"""Requests that wait for a connection: who is next. Pure.
+"""Requests that wait for a connection: who is next, and who makes room when too many wait. Pure.
 
-Requests whose body is all here, or who have none, and those whose body is still on its way stand in two lines that
-are served in turn. In one line, a crowd of callers that send slowly would keep everybody behind them waiting for
-as long as they please.
+They stand in three lines that are served in turn, each in the order in which its requests came. In one line, a crowd of
+callers that send or read slowly would keep everybody behind them waiting for as long as they please.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from enum import IntEnum
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
+class Line(IntEnum):
+    """Where a request stands; the first are the last to make room."""
+
+    KNOWN = 0
+    """Of a connection that has brought an answer to its caller before: who is slow never gets so far."""
+    WHOLE = 1
+    """All here: nothing is still to come from its caller."""
+    PARTIAL = 2
+    """Its body is still to come."""
+
+
 class Queue(Generic[T]):
-    """Two lines, served in turn; within each, whoever came first is first."""
+    """The three lines. Times are the event loop's, in seconds."""
 
     def __init__(self) -> None:
-        self._lines: tuple[deque[T], deque[T]] = deque(), deque()
-        """Of the whole ones, and of those whose body is still to come."""
+        self._lines: tuple[deque[tuple[float, T]], ...] = tuple(deque() for _ in Line)
         self._turn = 0
 
     def __len__(self) -> int:
-        return len(self._lines[0]) + len(self._lines[1])
+        return sum(map(len, self._lines))
 
-    def put(self, item: T, *, whole: bool) -> None:
-        self._lines[0 if whole else 1].append(item)
+    @property
+    def since(self) -> float:
+        """When the one that has waited longest came. Raises ValueError where nobody waits."""
+        return min(line[0][0] for line in self._lines if line)
+
+    def put(self, item: T, line: Line, now: float) -> None:
+        self._lines[line].append((now, item))
 
     def take(self) -> T:
         """Who has waited longest in the line whose turn it is. Raises IndexError where nobody waits."""
-        line = self._lines[self._turn] or self._lines[1 - self._turn]
-        self._turn = 0 if line is self._lines[1] else 1
-        return line.popleft()
+        for _ in Line:
+            line = self._lines[self._turn]
+            self._turn = (self._turn + 1) % len(self._lines)
+            if line:
+                return line.popleft()[1]
+        raise IndexError("nobody waits")
+
+    def displace(self, line: Line) -> T | None:
+        """Who is to make room for one that would stand in `line`: the newest of the last line behind that."""
+        for other in reversed(Line):
+            if other > line and self._lines[other]:
+                return self._lines[other].pop()[1]
+        return None
 
     def remove(self, item: T) -> None:
         """Somebody waits no longer; nothing happens where they had been taken already."""
         for line in self._lines:
-            if item in line:
-                line.remove(item)
+            for index, (_, other) in enumerate(line):
+                if other is item:
+                    del line[index]
+                    return

@@ -120,6 +120,36 @@ async def test_no_more_requests_wait_for_a_connection_than_may() -> None:
         assert rig.stats.errors == {"overloaded": 1}
 
 
+async def test_a_request_that_is_all_here_takes_the_place_of_one_that_is_not() -> None:
+    async with sidecar(pool=ONE, limits=Limits(waiting=1)) as rig:
+        first, peer, _ = await rig.exchange()
+        partial = await rig.call(POST)
+        await until(lambda: rig.pool.waiting)
+        whole = await rig.call(GET)
+        answer = refused(await partial.rest())
+        assert answer[:2] == (503, "overloaded")
+        assert "others came before" in answer.detail
+        peer.send(OK)
+        await _served(whole, peer)
+        assert await first.take(len(OK)) == OK
+
+
+async def test_a_caller_that_has_been_answered_before_takes_the_place_of_one_that_has_not() -> None:
+    async with sidecar(pool=ONE, limits=Limits(waiting=1)) as rig:
+        known, peer, _ = await rig.exchange()
+        peer.send(OK)
+        assert await known.take(len(OK)) == OK
+        first = await rig.call(GET)
+        await peer.head()
+        new = await rig.call(GET)
+        await until(lambda: rig.pool.waiting)
+        known.send(GET)
+        assert refused(await new.message())[:2] == (503, "overloaded")
+        peer.send(OK)
+        await _served(known, peer)
+        assert await first.take(len(OK)) == OK
+
+
 # Slow callers and those who wait for them.
 
 

@@ -1,4 +1,4 @@
-"""Who is next among the requests that wait for a connection."""
+"""Who is next among the requests that wait for a connection, and who makes room."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.forward.queue import Queue
+from proxy.forward.queue import Line, Queue
+
+LINES = {"k": Line.KNOWN, "w": Line.WHOLE, "p": Line.PARTIAL}
+
+
+def _queue(*came: str, at: float = 0.0) -> Queue[str]:
+    queue: Queue[str] = Queue()
+    for item in came:
+        queue.put(item, LINES[item[0]], at)
+    return queue
 
 
 def _all(queue: Queue[str]) -> list[str]:
@@ -16,49 +25,72 @@ def _all(queue: Queue[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("came", "served"),
     [
-        pytest.param(["w1", "w2", "w3"], ["w1", "w2", "w3"], id="whole ones as they came"),
-        pytest.param(["b1", "b2", "b3"], ["b1", "b2", "b3"], id="those with a body to come as well"),
-        pytest.param(["b1", "b2", "b3", "w1", "w2"], ["w1", "b1", "w2", "b2", "b3"], id="in turn"),
-        pytest.param(["w1", "w2", "w3", "b1"], ["w1", "b1", "w2", "w3"], id="nobody is kept waiting for ever"),
+        pytest.param(["k1", "k2", "k3"], ["k1", "k2", "k3"], id="in a line as they came"),
+        pytest.param(["w1", "w2", "w3"], ["w1", "w2", "w3"], id="in another one as well"),
+        pytest.param(["p1", "p2", "p3"], ["p1", "p2", "p3"], id="and in the last"),
+        pytest.param(["p1", "p2", "w1", "w2", "k1", "k2"], ["k1", "w1", "p1", "k2", "w2", "p2"], id="in turn"),
+        pytest.param(["w1", "w2", "w3", "p1"], ["w1", "p1", "w2", "w3"], id="nobody is kept waiting for ever"),
     ],
 )
-def test_two_lines_are_served_in_turn(came: list[str], served: list[str]) -> None:
-    queue: Queue[str] = Queue()
-    for item in came:
-        queue.put(item, whole=item.startswith("w"))
-    assert _all(queue) == served
+def test_three_lines_are_served_in_turn(came: list[str], served: list[str]) -> None:
+    assert _all(_queue(*came)) == served
 
 
-def test_a_crowd_of_slow_senders_keeps_nobody_else_waiting() -> None:
-    queue: Queue[str] = Queue()
-    for number in range(1000):
-        queue.put(f"slow {number}", whole=False)
-    queue.put("whole", whole=True)
-    assert "whole" in (queue.take(), queue.take())
+@pytest.mark.parametrize("crowd", ["p", "w"])
+def test_a_crowd_keeps_no_known_caller_waiting(crowd: str) -> None:
+    queue = _queue(*(f"{crowd}{number}" for number in range(1000)))
+    queue.take()
+    queue.put("known", Line.KNOWN, 1.0)
+    assert "known" in (queue.take(), queue.take())
+
+
+def test_since_when_somebody_waits() -> None:
+    queue = _queue("w1", at=5.0)
+    queue.put("k1", Line.KNOWN, 7.0)
+    queue.put("p1", Line.PARTIAL, 6.0)
+    assert queue.since == 5.0
+    queue.remove("w1")
+    assert queue.since == 6.0
+
+
+@pytest.mark.parametrize(
+    ("waiting", "line", "displaced"),
+    [
+        ("k1 w1 p1 p2", Line.KNOWN, "p2"),
+        ("k1 w1 p1 p2", Line.WHOLE, "p2"),
+        ("k1 w1 p1 p2", Line.PARTIAL, None),
+        ("k1 w1 w2", Line.KNOWN, "w2"),
+        ("k1 w1 w2", Line.WHOLE, None),
+        ("k1 k2", Line.KNOWN, None),
+        ("", Line.KNOWN, None),
+    ],
+)
+def test_who_makes_room(waiting: str, line: Line, displaced: str | None) -> None:
+    queue = _queue(*waiting.split())
+    assert queue.displace(line) == displaced
+    assert sorted(_all(queue)) == sorted(one for one in waiting.split() if one != displaced)
 
 
 def test_who_leaves_is_not_served() -> None:
-    queue: Queue[str] = Queue()
-    for item in ("w1", "w2", "b1"):
-        queue.put(item, whole=item.startswith("w"))
+    queue = _queue("w1", "w2", "p1", "w3")
     queue.remove("w1")
-    queue.remove("b1")
-    queue.remove("b1")
-    assert _all(queue) == ["w2"]
+    queue.remove("p1")
+    queue.remove("p1")
+    assert _all(queue) == ["w2", "w3"]
 
 
 def test_nobody_waits() -> None:
     with pytest.raises(IndexError):
-        Queue[str]().take()
+        _queue().take()
 
 
-@given(st.lists(st.booleans()))
-def test_everybody_is_served_once_and_in_order_within_a_line(kinds: list[bool]) -> None:
-    queue: Queue[tuple[bool, int]] = Queue()
-    for number, whole in enumerate(kinds):
-        queue.put((whole, number), whole=whole)
+@given(st.lists(st.sampled_from(list(Line))))
+def test_everybody_is_served_once_and_in_order_within_a_line(kinds: list[Line]) -> None:
+    queue: Queue[tuple[Line, int]] = Queue()
+    for number, kind in enumerate(kinds):
+        queue.put((kind, number), kind, 0.0)
     served = [queue.take() for _ in kinds]
     assert not queue
-    for kind in (True, False):
-        line = [number for whole, number in served if whole is kind]
-        assert line == [number for number, whole in enumerate(kinds) if whole is kind]
+    for kind in Line:
+        line = [number for one, number in served if one is kind]
+        assert line == [number for number, one in enumerate(kinds) if one is kind]
