@@ -44,6 +44,8 @@ class Wire(asyncio.Transport):
         self.ending = False
         """The protocol has not been told yet."""
         self.aborted = False
+        self.ended = False
+        """The other end has closed its half."""
 
     def write(self, data: Any) -> None:
         if not self.over:
@@ -88,6 +90,7 @@ class Wire(asyncio.Transport):
 
     def end(self) -> None:
         """The other end closes its half."""
+        self.ended = True
         if not self.over and not self._protocol.eof_received():
             self.close()
 

@@ -67,7 +67,7 @@ async def _converse(request: bytes, pieces: list[bytes]) -> tuple[bytes, bool]:
             while left and wire.reading and not wire.over:
                 wire.deliver(left.pop(0))
                 moved = True
-            if asked and not left and not wire.over:
+            if asked and not left and not wire.over and not wire.ended:
                 wire.end()
                 moved = True
         return moved
