@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from bench.chart import WIDTH, Bar, Panel, chart
+from bench.chart import Bar, Panel, chart
+from bench.curves import WIDTH
 
 SVG = "{http://www.w3.org/2000/svg}"
 PANEL = Panel("CPU per request", "µs", [Bar("ours & mine", 20.0, ours=True), Bar("theirs", 80.0)])
