@@ -18,7 +18,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz chaos bench bench-tools docs golden image sbom helm-tools lock upgrade install clean
+.PHONY: help demo test lint format fuzz chaos abuse bench bench-tools docs golden image sbom helm-tools lock upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ fuzz: $(PROOF) ## atheris on all that reads bytes from outside (ARGS="paths --se
 
 chaos: $(PROOF) ## load and faults at once, for minutes (ARGS="--seed 7 --only tokens,reload --minutes 10", --help)
 	@$(BIN)/python -m trials.chaos $(ARGS)
+
+abuse: $(PROOF) ## thousands of idle and slow callers beside a few healthy ones (ARGS="--scale 0.1 --seconds 1", --help)
+	@$(BIN)/python -m trials.abuse $(ARGS)
 
 bench: $(STAMP) ## what a request costs, beside other proxies (ARGS="--only sidecar,envoy", --write, --help)
 	@$(BIN)/python -m bench $(ARGS)

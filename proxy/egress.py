@@ -140,6 +140,8 @@ class _Asking(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._status:
             return  # the head of another answer
+        if not self._received.startswith(b"HTTP/1.", self._end):
+            raise ValueError("another version, or something before this head: the parser minds neither")
         self._end = self._received.find(b"\r\n\r\n", self._end) + 4
         status = self._parser.get_status_code()
         if status >= HTTPStatus.OK or status == HTTPStatus.SWITCHING_PROTOCOLS:

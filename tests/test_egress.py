@@ -131,6 +131,11 @@ async def test_answers_that_open_a_tunnel(proxy: ConnectProxy, echo: int, opened
         ),
         (b"SSH-2.0-OpenSSH_9.9\r\n", "the egress proxy PROXY did not answer in acceptable HTTP"),
         (b"HTTP/1.1 200 OK\r\nBad Header: x\r\n\r\n", "the egress proxy PROXY did not answer in acceptable HTTP"),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "the egress proxy PROXY did not answer in acceptable HTTP",
+        ),
+        (b"HTTP/2.0 200 OK\r\n\r\n", "the egress proxy PROXY did not answer in acceptable HTTP"),
         (b"", "the egress proxy PROXY closed the connection without an answer"),
         (b"HTTP/1.1 200 O", "the egress proxy PROXY closed the connection without an answer"),
         (b"HTTP/1.1 100 Continue\r\n\r\n", "the egress proxy PROXY closed the connection without an answer"),

@@ -15,12 +15,15 @@ import re
 from random import Random
 from typing import Final, Literal, NamedTuple, get_args
 
-Kind = Literal["sized", "chunked", "slow", "late", "early", "close", "eof", "cut", "once401", "events", "socket"]
+Kind = Literal[
+    "sized", "chunked", "slow", "late", "early", "close", "eof", "cut", "once401", "events", "socket", "long"
+]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 """sized: a body with its length; chunked: in chunks; slow: piece by piece over so many seconds; late: the head comes
 after so many seconds; early: before the request's body was read; close: and then the connection is closed; eof: closed
 without an answer; cut: closed in the middle of the body; once401: 401 for the first time, then sized; events: a
-server-sent event stream, `size` events over so many seconds; socket: a WebSocket that gives back what it gets."""
+server-sent event stream, `size` events over so many seconds; socket: a WebSocket that gives back what it gets;
+long: sized, but all zeros, so that nobody has to hold what may be gigabytes."""
 
 _TARGET = re.compile(
     r"(?:/[a-z]+)*?/(?P<kind>[a-z0-9]+)/(?P<id>[\w.-]+)\?size=(?P<size>\d+)&seconds=(?P<seconds>[\d.]+)"
@@ -67,6 +70,8 @@ def answer_body(ask: Ask) -> bytes:
         return b"".join(event(ask.id, number) for number in range(ask.size))
     if ask.kind == "eof":
         return b""
+    if ask.kind == "long":
+        return bytes(ask.size)
     return _bytes("answer", ask.id, ask.size)
 
 

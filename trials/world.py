@@ -24,8 +24,9 @@ from typing import Any, Final
 import aiohttp
 
 from proxy.emulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_POOL_ID, DEFAULT_SCOPE
+from tests.processes import PATIENCE, Sidecar, complete, free_port, until_ready, write_config
 from tests.processes import Program as Process
-from tests.processes import Sidecar, complete, free_port, until_ready, write_config
+from trials.readings import status
 
 SECOND_SCOPE: Final = "mydomain.com/SECOND"
 """For an upstream that is to have a token of its own."""
@@ -214,6 +215,16 @@ async def running_sidecar(
         yield sidecar
     finally:
         await end(sidecar)
+
+
+async def reload(session: aiohttp.ClientSession, sidecar: Sidecar, config: Mapping[str, Any]) -> None:
+    """Give it another configuration by SIGHUP, and wait until it serves that. Raises TimeoutError."""
+    before = (await status(session, sidecar.admin))["config_hash"]
+    sidecar.rewrite(config)
+    sidecar.send(signal.SIGHUP)
+    async with asyncio.timeout(PATIENCE):
+        while (await status(session, sidecar.admin))["config_hash"] == before:  # noqa: ASYNC110 - it is elsewhere
+            await asyncio.sleep(0.05)
 
 
 async def end(sidecar: Sidecar, *, seconds: float = 20.0) -> int | None:
