@@ -7,6 +7,7 @@ of the identity that was refused, which is where a person begins to look.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -112,6 +113,8 @@ class Reader:
         if client is None:
             # At debug level botocore logs whole answers. Nobody asks it to, and nobody shall.
             log.silence(*_KEEPS_QUIET)
+            # And it writes TLS session keys where this says, with which a recorded answer can be read.
+            os.environ.pop("SSLKEYLOGFILE", None)
             import boto3  # noqa: PLC0415  (the extra; and it is large)
 
             self._session = self._session or boto3.session.Session(botocore_session=_session())

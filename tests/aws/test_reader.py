@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.exceptions as errors
@@ -17,6 +19,7 @@ from proxy.aws.reader import EXTRA, Reader, explain
 from proxy.config.model import SecretRef, Value
 from proxy.config.secrets import Held, Unread
 from tests.aws.manager import REGION, Manager
+from tests.certificates import Authority
 
 SECRET = "s3cr3t-that-nobody-may-see"
 
@@ -267,3 +270,41 @@ def test_what_boto3_would_log_is_not_logged(
     logging.getLogger("botocore.parsers").critical(SECRET)
     assert caplog.text == ""
     assert SECRET not in "".join(capfd.readouterr())
+
+
+# ------------------------------------------------------------------------------------------------------ on the way
+
+
+async def test_tls_is_verified_and_its_keys_are_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    body = json.dumps({"VersionId": "v1", "SecretString": SECRET}).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        known = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+        await reader.readexactly(int(known[b"content-length"]))
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=authority.server_context("localhost"))
+    keys = tmp_path / "keys"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{server.sockets[0].getsockname()[1]}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    ref = SecretRef("orders", REGION)
+    try:
+        stranger = (await asyncio.to_thread(Reader().read, {ref: None}))[ref]
+        monkeypatch.setenv("AWS_CA_BUNDLE", authority.ca_file)
+        monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+        known = (await asyncio.to_thread(Reader().read, {ref: None}))[ref]
+    finally:
+        server.close()
+    assert isinstance(stranger, Unread)
+    assert stranger.reason == "tls"
+    assert isinstance(known, Held)
+    assert known.current.reveal() == SECRET
+    assert not keys.exists()
