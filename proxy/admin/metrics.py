@@ -93,7 +93,15 @@ def _tokens(upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:
         "Unix time at which the last token was obtained. Absent until there is one.",
         unit="seconds",
     )
+    life = _gauge(
+        "token_lifetime",
+        "How long the current token lives in all. Absent until there is a token.",
+        unit="seconds",
+    )
+    usable = _gauge("token_usable", "1 while a request is sent with the token that is there, else 0.")
+    at_rest = _gauge("token_at_rest", "1 while nothing is renewed since no request came for auth.idle_after, else 0.")
     consecutive = _gauge("token_consecutive_failures", "Failed calls of the token endpoint since the last success.")
+    required = _gauge("upstream_required", "1 where the sidecar is not ready without this upstream's token, else 0.")
     waiters = _gauge("token_waiters", "Requests that wait for a token right now.")
     in_use = _gauge(
         "client_secret_in_use",
@@ -109,11 +117,18 @@ def _tokens(upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:
             expiry.add_metric([name], token.expires_at)
         if stats.last_success_at is not None:
             success.add_metric([name], stats.last_success_at)
+        if token.lifetime is not None:
+            life.add_metric([name], token.lifetime)
+        usable.add_metric([name], token.usable)
+        at_rest.add_metric([name], token.at_rest)
         consecutive.add_metric([name], stats.consecutive_failures)
         waiters.add_metric([name], stats.waiters)
         for place, use in enumerate(token.secrets, 1):
             in_use.add_metric([name, str(place)], use.in_use)
-    return refreshes, failures, took, expiry, success, consecutive, waiters, in_use
+    for each in upstreams:
+        required.add_metric([each.name], each.required)
+    times = expiry, success, life
+    return refreshes, failures, took, *times, usable, at_rest, required, consecutive, waiters, in_use
 
 
 def _traffic(view: View, upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:
@@ -166,6 +181,11 @@ def _program(view: View) -> Iterable[Metric]:
     )
     for result in RESULTS:
         reloads.add_metric([result], view.reloads.get(result, 0))
+    reloaded = GaugeMetricFamily(
+        PREFIX + "config_last_reload_successful",
+        "1 while the running configuration is the one in the files, 0 after a reading that failed.",
+        value=view.last_reload_error is None,
+    )
     config = GaugeMetricFamily(
         PREFIX + "config_info", "Always 1; the label is the running configuration's hash.", labels=["hash"]
     )
@@ -179,7 +199,7 @@ def _program(view: View) -> Iterable[Metric]:
     dropped = CounterMetricFamily(
         PREFIX + "log_lines_dropped", "Lines of the log that standard error did not take.", value=view.log_lines_dropped
     )
-    return reloads, config, build, dropped
+    return reloads, reloaded, config, build, dropped
 
 
 def _counter(name: str, help: str, *labels: str) -> CounterMetricFamily:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from proxy.admin.metrics import PREFIX, render, slices
 from proxy.errors import KINDS, REASONS
-from tests.admin.fakes import NOW, FakeView, Secret, Token, empty, upstream
+from tests.admin.fakes import NOW, FakeView, Secret, Token, empty, expired, failing, stale, upstream
 
 TABLE = [
     ("token_refreshes_total", "counter", {"upstream", "result"}),
@@ -23,6 +23,10 @@ TABLE = [
     ("token_refresh_duration_seconds", "histogram", {"upstream"}),
     ("token_expiry_timestamp_seconds", "gauge", {"upstream"}),
     ("token_last_success_timestamp_seconds", "gauge", {"upstream"}),
+    ("token_lifetime_seconds", "gauge", {"upstream"}),
+    ("token_usable", "gauge", {"upstream"}),
+    ("token_at_rest", "gauge", {"upstream"}),
+    ("upstream_required", "gauge", {"upstream"}),
     ("token_consecutive_failures", "gauge", {"upstream"}),
     ("token_waiters", "gauge", {"upstream"}),
     ("requests_total", "counter", {"upstream", "method", "code"}),
@@ -36,6 +40,7 @@ TABLE = [
     ("secret_reads_total", "counter", {"result"}),
     ("secret_reads_failing", "gauge", set()),
     ("config_reloads_total", "counter", {"result"}),
+    ("config_last_reload_successful", "gauge", set()),
     ("config_info", "gauge", {"hash"}),
     ("build_info", "gauge", {"version", "python"}),
     ("log_lines_dropped_total", "counter", set()),
@@ -109,6 +114,7 @@ def test_there_is_nothing_that_the_contract_does_not_name() -> None:
         ("token_refresh_duration_seconds_sum", {}, 0.2),
         ("token_expiry_timestamp_seconds", {}, NOW.wall + 2_880),
         ("token_last_success_timestamp_seconds", {}, NOW.wall - 720),
+        ("token_lifetime_seconds", {}, 3_600),
         ("token_consecutive_failures", {}, 1),
         ("token_waiters", {}, 6),
         ("requests_total", {"method": "GET", "code": "200"}, 10),
@@ -129,10 +135,11 @@ def test_the_program_itself() -> None:
     view = busy()
     assert value(view, "config_reloads_total", result="success") == 0
     assert value(view, "config_reloads_total", result="failure") == 1
+    assert value(view, "config_last_reload_successful") == 1
     assert value(view, "config_info", hash="0123456789ab") == 1
     assert value(view, "build_info", version="1.2.3", python="3.11.7") == 1
     assert value(view, "log_lines_dropped_total") == 7
-    assert value(view, "log_lines_dropped_total") == 7
+    assert value(FakeView(last_reload_error="url: missing"), "config_last_reload_successful") == 0
 
 
 def test_secrets_in_secrets_manager() -> None:
@@ -179,7 +186,34 @@ def test_times_are_absent_until_there_is_one() -> None:
     view = FakeView([upstream(token=empty())])
     assert values(view, "token_expiry_timestamp_seconds") == {}
     assert values(view, "token_last_success_timestamp_seconds") == {}
+    assert values(view, "token_lifetime_seconds") == {}
     assert values(view, "requests_total") == {}
+
+
+@pytest.mark.parametrize(
+    ("token", "usable", "at_rest"),
+    [
+        (Token(), 1, 0),
+        (stale(), 1, 0),
+        (empty(), 0, 0),
+        (expired(), 0, 0),
+        (failing(stale()), 1, 0),
+        (stale(at_rest=True), 1, 1),
+        (expired(at_rest=True), 0, 1),
+    ],
+)
+def test_a_token_that_ran_out_at_rest_is_told_from_one_that_is_missing(
+    token: Token, usable: float, at_rest: float
+) -> None:
+    view = FakeView([upstream(token=token)])
+    assert value(view, "token_usable", upstream="orders") == usable
+    assert value(view, "token_at_rest", upstream="orders") == at_rest
+
+
+def test_whether_an_upstream_is_required() -> None:
+    view = FakeView([upstream(), upstream("reports", required=False)])
+    assert value(view, "upstream_required", upstream="orders") == 1
+    assert value(view, "upstream_required", upstream="reports") == 0
 
 
 def test_upstreams_that_share_a_token_each_report_it() -> None:
