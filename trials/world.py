@@ -19,34 +19,64 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 
 from proxy.emulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_POOL_ID, DEFAULT_SCOPE
+from tests.interop import servers
 from tests.processes import PATIENCE, Sidecar, complete, free_port, until_ready, write_config
 from tests.processes import Program as Process
 from trials.readings import status
 
-SECOND_SCOPE: Final = "mydomain.com/SECOND"
-"""For an upstream that is to have a token of its own."""
 LOG: Final = "sidecar.log"
 
 
-class Issuer:
-    """The emulator as a process."""
+class Kind(NamedTuple):
+    """What there is to know about a token issuer before one is asked."""
 
-    def __init__(self, process: Process, port: int, session: aiohttp.ClientSession, directory: Path) -> None:
-        self.process = process
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self.secret = DEFAULT_CLIENT_SECRET
+    token_path: str
+    keys_path: str
+    client_id: str
+    secret: str
+    scope: str
+    second_scope: str
+
+
+EMULATOR: Final = Kind(
+    token_path="/oauth2/token",
+    keys_path=f"/{DEFAULT_POOL_ID}/.well-known/jwks.json",
+    client_id=DEFAULT_CLIENT_ID,
+    secret=DEFAULT_CLIENT_SECRET,
+    scope=DEFAULT_SCOPE,
+    second_scope="mydomain.com/SECOND",
+)
+PROVIDER: Final = Kind(
+    token_path="/token",
+    keys_path="/jwks",
+    client_id=servers.CLIENT_ID,
+    secret=servers.CLIENT_SECRET,
+    scope=servers.SCOPE,
+    second_scope=servers.SCOPE,
+)
+"""npm's oidc-provider, which nobody here wrote. It takes no orders: faults and rotations are the emulator's alone."""
+
+
+class Issuer:
+    """A token issuer that runs."""
+
+    def __init__(self, kind: Kind, url: str, session: aiohttp.ClientSession, directory: Path) -> None:
+        self.kind = kind
+        self.url = url
+        self.port = int(url.rpartition(":")[2])
+        self.secret = kind.secret
+        self.secrets = {kind.secret}
+        """All that there have been."""
         self.secret_file = directory / "client_secret"
         self.keys_file = directory / "keys.json"
         self._session = session
         self._keys: dict[str, Any] = {}
-        self._secrets = 1
-        """How many are good."""
+        self._live_secrets = 1
 
     async def control(self, method: str, name: str, body: Any = None) -> Any:
         """`METHOD /_emulator/NAME`, and what it answers. Raises RuntimeError where that is an error."""
@@ -69,10 +99,11 @@ class Issuer:
 
         Who writes it to `secret_file`, and when, is the caller's.
         """
-        if not revoke_old and self._secrets > 1:
+        if not revoke_old and self._live_secrets > 1:
             await self.control("POST", "revoke-secret")
         told = await self.control("POST", f"rotate-secret?revoke_old={str(revoke_old).lower()}")
-        self.secret, self._secrets = told["client_secret"], len(told["live"])
+        self.secret, self._live_secrets = told["client_secret"], len(told["live"])
+        self.secrets.add(self.secret)
         return self.secret
 
     def write_secret(self) -> None:
@@ -81,7 +112,7 @@ class Issuer:
 
     async def publish_keys(self) -> None:
         """Tell the upstream which keys are good now, and which ever were."""
-        async with self._session.get(f"{self.url}/{DEFAULT_POOL_ID}/.well-known/jwks.json") as response:
+        async with self._session.get(self.url + self.kind.keys_path) as response:
             live = {key["kid"]: key for key in (await response.json())["keys"]}
         self._keys |= live
         replace_file(self.keys_file, json.dumps({"keys": [*self._keys.values()], "live": [*live]}))
@@ -142,11 +173,12 @@ class Surroundings:
 
         Other ports than the real ones are those of whatever stands in between.
         """
+        kind = self.issuer.kind
         auth = {
-            "token_url": f"http://127.0.0.1:{issuer_port or self.issuer.port}/oauth2/token",
-            "client_id": DEFAULT_CLIENT_ID,
+            "token_url": f"http://127.0.0.1:{issuer_port or self.issuer.port}{kind.token_path}",
+            "client_id": kind.client_id,
             "client_secret": {"file": str(self.issuer.secret_file)},
-            "scopes": [DEFAULT_SCOPE],
+            "scopes": [kind.scope],
         }
         url = f"http://127.0.0.1:{upstream_port or self.upstream.port}"
         return {
@@ -161,30 +193,42 @@ class Surroundings:
 
 @asynccontextmanager
 async def surroundings(
-    directory: Path, *, token_lifetime: int = 3600, records: bool = False
+    directory: Path, *, token_lifetime: int = 3600, records: bool = False, kind: Kind = EMULATOR
 ) -> AsyncIterator[Surroundings]:
-    """The emulator, and an upstream that lets in its tokens. With `records`, the upstream writes what it saw down."""
+    """A token issuer, and an upstream that lets in its tokens. With `records`, the upstream writes down what it saw."""
+    serving = _emulator(token_lifetime) if kind is EMULATOR else _provider(token_lifetime)
+    async with serving as url, aiohttp.ClientSession() as session:
+        issuer = Issuer(kind, url, session, directory)
+        issuer.write_secret()
+        await issuer.publish_keys()
+        told: dict[str, Any] = {"port": free_port(), "keys": str(issuer.keys_file)}
+        if records:
+            told["records"] = str(directory / "upstream.jsonl")
+        upstream = Upstream(told)
+        try:
+            await upstream.start()
+            yield Surroundings(issuer, upstream, session)
+        finally:
+            await upstream.kill()
+
+
+@asynccontextmanager
+async def _emulator(token_lifetime: int) -> AsyncIterator[str]:
     port = free_port()
     command = ("-m", "proxy", "emulator", "--port", str(port), "--token-lifetime", f"{token_lifetime}s")
-    scopes = ("--scope", DEFAULT_SCOPE, "--scope", SECOND_SCOPE)
+    scopes = ("--scope", EMULATOR.scope, "--scope", EMULATOR.second_scope)
     emulator = await Process.start(sys.executable, *command, *scopes)
     try:
         await emulator.printed("The emulator serves")
-        async with aiohttp.ClientSession() as session:
-            issuer = Issuer(emulator, port, session, directory)
-            issuer.write_secret()
-            await issuer.publish_keys()
-            told: dict[str, Any] = {"port": free_port(), "keys": str(issuer.keys_file)}
-            if records:
-                told["records"] = str(directory / "upstream.jsonl")
-            upstream = Upstream(told)
-            try:
-                await upstream.start()
-                yield Surroundings(issuer, upstream, session)
-            finally:
-                await upstream.kill()
+        yield f"http://127.0.0.1:{port}"
     finally:
         await emulator.stop()
+
+
+@asynccontextmanager
+async def _provider(token_lifetime: int) -> AsyncIterator[str]:
+    async with servers.serve_provider(lifetime=token_lifetime) as provider:
+        yield provider.issuer
 
 
 @asynccontextmanager

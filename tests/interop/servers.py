@@ -51,7 +51,8 @@ class OidcProvider:
 
 
 @asynccontextmanager
-async def serve_provider() -> AsyncIterator[OidcProvider]:
+async def serve_provider(*, lifetime: int = 600) -> AsyncIterator[OidcProvider]:
+    """`lifetime` is that of its tokens, in seconds."""
     node = require_program("node")
     if not (HERE / "node_modules" / "oidc-provider").is_dir():
         lacking("npm's oidc-provider is not installed (make install)")
@@ -60,7 +61,7 @@ async def serve_provider() -> AsyncIterator[OidcProvider]:
         "scope": SCOPE,
         "other_scope": OTHER_SCOPE,
         "audience": AUDIENCE,
-        "lifetime": 600,
+        "lifetime": lifetime,
     }
     program = await Program.start(node, str(HERE / "server.mjs"), env={"OIDC_SETTINGS": json.dumps(settings)})
     try:

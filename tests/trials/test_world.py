@@ -8,7 +8,7 @@ from pathlib import Path
 from trials.asks import Ask
 from trials.caller import Line, Manner
 from trials.readings import read_until
-from trials.world import LOG, SECOND_SCOPE, Surroundings, end, running_sidecar, surroundings
+from trials.world import EMULATOR, LOG, Surroundings, end, running_sidecar, surroundings
 
 
 async def _ends(around: Surroundings, url: str) -> dict[str, tuple[str, int, int]]:
@@ -39,7 +39,7 @@ async def _ends(around: Surroundings, url: str) -> dict[str, tuple[str, int, int
 async def test_every_kind_of_ask_ends_as_it_should(tmp_path: Path) -> None:
     async with surroundings(tmp_path, records=True) as around:
         socket = str(tmp_path / "local.sock")
-        second = {"listen": f"unix:{socket}", "auth": {"scopes": [SECOND_SCOPE]}}
+        second = {"listen": f"unix:{socket}", "auth": {"scopes": [EMULATOR.second_scope]}}
         config = around.configuration({"orders": {"pool": {"keepalive": "200ms"}}, "local": second})
         async with running_sidecar(tmp_path, config, descriptors=200) as sidecar:
             right = ("whole", 200, -1)

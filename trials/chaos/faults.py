@@ -17,7 +17,7 @@ from tests.processes import Sidecar, free_port, write_config
 from trials.chaos.link import Link
 from trials.chaos.records import Done
 from trials.chaos.script import Fault
-from trials.world import SECOND_SCOPE, Surroundings
+from trials.world import EMULATOR, Surroundings
 
 _SOON = 0.2
 """Seconds between the two parts of a file that is written in two parts."""
@@ -256,7 +256,7 @@ def good(base: Mapping[str, Any], variant: str) -> dict[str, Any]:
         case "one upstream more":
             config["upstreams"]["more"] = {**local, "listen": f"127.0.0.1:{free_port()}"}
         case "other scopes":
-            local["auth"] = {**local["auth"], "scopes": [*local["auth"]["scopes"], SECOND_SCOPE]}
+            local["auth"] = {**local["auth"], "scopes": [*local["auth"]["scopes"], EMULATOR.scope]}
         case _:
             config["log"] = {**config["log"], "level": "error", "access": False}
     return config

@@ -21,7 +21,7 @@ ALIVE_WITHIN: Final = 2.0
 """Seconds, on a machine that is busy with the trial itself."""
 TASKS: Final = 0
 DESCRIPTORS: Final = 0
-MEMORY: Final = 24 * 2**20
+MEMORY: Final = 8 * 2**20
 """Bytes of resident memory that a round may leave behind: buffers of its largest bodies, which the allocator keeps."""
 
 _OF_THE_CALLERS: Final = frozenset(name for name, kind in KINDS.items() if kind.status < 500)

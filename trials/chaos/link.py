@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
 import struct
 import time
 from contextlib import suppress
@@ -89,12 +90,13 @@ class _Pair:
 
 
 class Link:
-    """Listens at `port` and connects to `target`, both on loopback."""
+    """Listens at `port`, with TLS where there is a context for it, and connects to `target`, both on loopback."""
 
-    def __init__(self, port: int, target: int) -> None:
+    def __init__(self, port: int, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
         self.passages: list[Passage] = []
         self._target = target
+        self._tls = tls
         self._delay = 0.0
         self._flows = asyncio.Event()
         self._flows.set()
@@ -105,7 +107,7 @@ class Link:
     async def open(self) -> None:
         """Accept connections."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, backlog=1024)
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls, backlog=1024)
 
     def shut(self) -> None:
         """Accept none; who is connected stays so."""
@@ -186,8 +188,7 @@ class Link:
             writer.write(data)
             await writer.drain()
         await self._hold()
-        if not writer.is_closing():
-            writer.write_eof()
+        _end_half(writer)
 
     async def _back(self, pair: _Pair, reader: asyncio.StreamReader) -> None:
         writer = pair.inner
@@ -201,10 +202,17 @@ class Link:
             if pair.left == 0:
                 raise ConnectionAbortedError
         await self._hold()
-        if not writer.is_closing():
-            writer.write_eof()
+        _end_half(writer)
 
     async def _hold(self) -> None:
         if self._delay:
             await asyncio.sleep(self._delay)
         await self._flows.wait()
+
+
+def _end_half(writer: asyncio.StreamWriter) -> None:
+    if writer.is_closing():
+        return
+    if not writer.can_write_eof():
+        raise ConnectionAbortedError  # TLS knows no end of one half: both end.
+    writer.write_eof()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from tests.certificates import Authority
 from tests.processes import Sidecar, free_port
 from trials.asks import Ask
 from trials.caller import Line, Manner, Outcome
@@ -22,7 +24,7 @@ from trials.chaos.records import Beat, Done, Ending, Probe, Records, read_upstre
 from trials.chaos.scenarios import Scenario
 from trials.chaos.script import write_script
 from trials.readings import Readings, read_until, status
-from trials.world import LOG, SECOND_SCOPE, Surroundings, end, running_sidecar, surroundings
+from trials.world import LOG, Surroundings, end, running_sidecar, surroundings
 
 WARM_UP: Final = 1.0
 """Seconds of load before the first readings."""
@@ -49,10 +51,14 @@ _PLAIN: Final = {
 async def play(scenario: Scenario, seed: int, seconds: float, directory: Path, say: Callable[[str], None]) -> Records:
     """Play it, with files in `directory`. Raises where it cannot even begin."""
     async with AsyncExitStack() as stack:
-        around = await stack.enter_async_context(surroundings(directory, token_lifetime=scenario.life, records=True))
+        around = await stack.enter_async_context(
+            surroundings(directory, token_lifetime=scenario.life, records=True, kind=scenario.issuer)
+        )
+        authority = Authority(directory) if scenario.tls else None
+        context = authority.server_context("127.0.0.1") if authority is not None else None
         links = {
             "issuer": await stack.enter_async_context(_link(around.issuer.port)),
-            "upstream": await stack.enter_async_context(_link(around.upstream.port)),
+            "upstream": await stack.enter_async_context(_link(around.upstream.port, context)),
         }
         log = LogPipe(directory / "log.pipe", directory / LOG) if scenario.log == "pipe" else None
         if log is not None:
@@ -60,7 +66,7 @@ async def play(scenario: Scenario, seed: int, seconds: float, directory: Path, s
         sidecar = await stack.enter_async_context(
             running_sidecar(
                 directory,
-                _configuration(scenario, around, links, directory),
+                _configuration(scenario, around, links, directory, authority),
                 log=_REDIRECTS.get(scenario.log, "").format(directory=directory),
                 descriptors=scenario.descriptors,
             )
@@ -72,7 +78,6 @@ async def play(scenario: Scenario, seed: int, seconds: float, directory: Path, s
             say(f"{done.at:6.2f} s  {done.what}")
 
         faults = Faults(around, sidecar, links, log, seed, note)
-        secrets = {around.issuer.secret}
         places = {name: sidecar.url(name) if name != "local" else f"unix:{directory}/local.sock" for name in _VIAS}
         crowd = Crowd(seed, places)
 
@@ -87,7 +92,6 @@ async def play(scenario: Scenario, seed: int, seconds: float, directory: Path, s
         await faults.carry_out(write_script(scenario.kinds, seed, seconds))
         if scenario.mends:
             await faults.mend()
-        secrets.add(around.issuer.secret)
         bound = await _bound(around.session, sidecar)
         faults.say(f"the faults are over; all has to be well within {bound:.0f} s")
         probes = await _probe(around.session, sidecar, places, seed, bound)
@@ -115,7 +119,7 @@ async def play(scenario: Scenario, seed: int, seconds: float, directory: Path, s
         after=after if not scenario.under_load else before,
         ending=ending,
         log=tuple(lines),
-        secrets=frozenset(secrets),
+        secrets=frozenset(around.issuer.secrets),
         timeline=tuple(timeline),
     )
 
@@ -129,7 +133,11 @@ _REDIRECTS: Final = {
 
 
 def _configuration(
-    scenario: Scenario, around: Surroundings, links: Mapping[str, Link], directory: Path
+    scenario: Scenario,
+    around: Surroundings,
+    links: Mapping[str, Link],
+    directory: Path,
+    authority: Authority | None,
 ) -> dict[str, Any]:
     """Three upstreams: one that sends again after a 401, one that does not, and one with a token of its own."""
     listen = f"127.0.0.1:{free_port()}"
@@ -137,29 +145,33 @@ def _configuration(
     if scenario.harmless:  # There, only the machine itself may be slow.
         times = dict.fromkeys(times, "20s")
     auth = {"wait": times["connect"], "request_timeout": "3s"}
-    common = {
+    common: dict[str, Any] = {
         "timeouts": times,
         "pool": {"max_connections": 20, "keepalive": "1s"},
         "replay_limit": "16KiB",
         "auth": auth,
     }
-    base = f"http://127.0.0.1:{links['upstream'].port}"
+    base = f"127.0.0.1:{links['upstream'].port}"
+    if authority is not None:
+        base, common["tls"] = f"https://{base}", {"ca_file": authority.ca_file}
+    else:
+        base = f"http://{base}"
+    local = {**auth, "scopes": [scenario.issuer.second_scope]}
     return around.configuration(
         {
             "orders": {**common, "listen": listen, "url": f"{base}/dev"},
-            "strict": {**common, "listen": listen, "prefix": "/strict", "retry_on_401": False},
-            "local": {**common, "listen": f"unix:{directory}/local.sock", "auth": {**auth, "scopes": [SECOND_SCOPE]}},
+            "strict": {**common, "listen": listen, "url": base, "prefix": "/strict", "retry_on_401": False},
+            "local": {**common, "listen": f"unix:{directory}/local.sock", "url": base, "auth": local},
         },
         issuer_port=links["issuer"].port,
-        upstream_port=links["upstream"].port,
         log={"level": "debug", "format": "json", "access": True},
         shutdown={"grace": "8s"},
     )
 
 
 @asynccontextmanager
-async def _link(target: int) -> AsyncIterator[Link]:
-    link = Link(free_port(), target)
+async def _link(target: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Link]:
+    link = Link(free_port(), target, tls)
     await link.open()
     try:
         yield link

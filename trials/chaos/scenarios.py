@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from trials.chaos.script import KINDS
+from trials.world import EMULATOR, PROVIDER, Kind
 
 Log = Literal["file", "pipe", "full", "closed"]
 """Where the sidecar's output goes: a file; a pipe whose reader may stall; a disk that is full; nowhere at all."""
@@ -17,6 +18,9 @@ class Scenario(NamedTuple):
     kinds: tuple[str, ...]
     life: int = 30
     """Of a token, seconds."""
+    issuer: Kind = EMULATOR
+    tls: bool = False
+    """The way to the upstream is encrypted."""
     log: Log = "file"
     descriptors: int | None = None
     """The most that the sidecar may open."""
@@ -44,9 +48,17 @@ _RELOAD: Final = ("good configuration", "bad configuration", "hangups")
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     "upstream": Scenario("the upstream dies, hangs, and loses connections", _UPSTREAM),
+    "tls": Scenario("the same on the way of an encrypted connection", _UPSTREAM, tls=True),
     "tokens": Scenario("the token endpoint fails in every way; secrets and keys are rotated", _TOKENS, life=6),
     "backoff": Scenario(
         "the same, and nobody mends anything", ("token endpoint", "issuer link shut"), life=6, mends=False
+    ),
+    "provider": Scenario(
+        "another token issuer, which is hard to reach: npm's oidc-provider",
+        (*(kind for kind in KINDS if kind.startswith("issuer link")), "sidecar frozen", "hangups"),
+        life=4,
+        issuer=PROVIDER,
+        mends=False,
     ),
     "reload": Scenario(
         "the configuration is rewritten, well and badly", (*_RELOAD, "secret exchanged"), life=8, harmless=True
