@@ -94,7 +94,7 @@ class HandLoop:
         while due := [timer for timer in self.timers if timer.when <= end]:
             timer = min(due, key=lambda timer: timer.when)
             self.timers.remove(timer)
-            self.now = timer.when
+            self.now = max(self.now, timer.when)  # It is late where the time was moved by hand.
             timer.callback()
         self.now = end
 

@@ -102,3 +102,31 @@ def test_closing_ends_it_even_from_within_a_tick() -> None:
     assert not loop.timers
     ticker.close()
     assert not loop.timers
+
+
+def test_after_standing_still_what_came_in_the_meantime_is_read_first() -> None:
+    """A frozen process finds deadlines that have passed, and the answers to them in its sockets."""
+    loop = HandLoop()
+    ticker = Ticker(loop.as_loop, 0.5)
+    answered, late = Item(loop, 1003.0), Item(loop, 1003.0)
+    ticker.watch(answered)
+    ticker.watch(late)
+    loop.turn(1)
+    loop.now += 60
+    loop.turn(0)
+    assert answered.called == []
+    answered.deadline = float("inf")  # The event loop has come to its socket.
+    late.then = lambda: ticker.forget(late)
+    loop.turn(0.5)
+    assert (answered.called, late.called) == ([], [1061.5])
+
+
+def test_a_loop_that_is_always_slow_ends_requests_all_the_same() -> None:
+    loop = HandLoop()
+    ticker = Ticker(loop.as_loop, 0.5)
+    item = Item(loop, 1003.0)
+    ticker.watch(item)
+    for _ in range(4):
+        loop.now += 5
+        loop.turn(0)
+    assert item.called == [1010.0, 1020.0]
