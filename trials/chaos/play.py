@@ -141,12 +141,10 @@ def _configuration(
 ) -> dict[str, Any]:
     """Three upstreams: one that sends again after a 401, one that does not, and one with a token of its own."""
     listen = f"127.0.0.1:{free_port()}"
-    times = {"connect": "2s", "response": "3s", "idle": "4s"}
-    if scenario.harmless:  # There, only the machine itself may be slow.
-        times = dict.fromkeys(times, "20s")
-    auth = {"wait": times["connect"], "request_timeout": "3s"}
+    patience = f"{scenario.patience}s"
+    auth = {"wait": patience, "request_timeout": "3s"}
     common: dict[str, Any] = {
-        "timeouts": times,
+        "timeouts": dict.fromkeys(("connect", "response", "idle"), patience),
         "pool": {"max_connections": 20, "keepalive": "1s"},
         "replay_limit": "16KiB",
         "auth": auth,

@@ -104,7 +104,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         lambda random: {"variant": random.choice(BAD_CONFIGS), "hangup": random.random() < 0.7},
     ),
     "hangups": Kind("", (0.2, 1.0), lambda random: {"count": random.choice((3, 20, 100))}),
-    "sidecar frozen": Kind("sidecar", (1.0, 6.0)),
+    "sidecar frozen": Kind("sidecar", (1.0, 7.0)),
     "log stalled": Kind("log", (1.0, 4.0)),
     "connections taken": Kind("connections", (0.5, 2.0), lambda random: {"count": random.choice((50, 200))}),
 }
