@@ -2,6 +2,7 @@
 #
 #   docker build -t cognito-sidecar .
 #   docker build -t cognito-sidecar:aws --build-arg EXTRAS=aws .       (with secrets from AWS Secrets Manager)
+#   docker build -t cognito-sidecar:all --build-arg EXTRAS="aws redis" .     (and tokens shared by Redis or Valkey)
 #   docker build --secret id=pip,src=pip.conf …                        (packages from a mirror of one's own)
 #
 # With SOURCE_DATE_EPOCH (docker) or --timestamp (buildah) the same sources give the same layers.
@@ -11,7 +12,7 @@ ARG PYTHON=python:3.14-slim
 FROM ${PYTHON} AS dependencies
 ARG EXTRAS=""
 WORKDIR /src
-COPY requirements/run.txt requirements/aws.txt requirements/build.txt requirements/
+COPY requirements/run.txt requirements/aws.txt requirements/redis.txt requirements/build.txt requirements/
 # Each extra's lock holds run.txt's versions and its own packages. Whatever is not in a lock with its hash is refused.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     for lock in run ${EXTRAS}; do \

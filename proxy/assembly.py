@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from proxy import descriptors
 from proxy.admin.view import UpstreamView
 from proxy.clock import Clock
-from proxy.config.model import Address, Config, Limits, Proxy
+from proxy.config.model import Address, Config, Limits, Proxy, TokenCache
 from proxy.config.model import Upstream as Settings
 from proxy.errors import StartError
 from proxy.forward.guard import make_guard
@@ -25,9 +26,12 @@ from proxy.forward.routes import Routes
 from proxy.forward.ticker import Ticker
 from proxy.forward.upstream import Upstream
 from proxy.log import logger
-from proxy.stats import UpstreamStats
+from proxy.stats import CacheStats, UpstreamStats
 from proxy.tasks import spawn
 from proxy.tokens import Identity, TokenSource, identity, lasting_identity
+
+if TYPE_CHECKING:
+    from proxy.tokens.shared.sharing import Engine, Sharing
 
 REQUEST_TICK = 0.1
 """Seconds; how late a request's deadline may be noticed."""
@@ -44,6 +48,10 @@ class Assembly:
         self._loop = asyncio.get_running_loop()
         self._exchanges = Ticker(self._loop, REQUEST_TICK)
         self._connections = Ticker(self._loop, CONNECTION_TICK)
+        self.cache_stats = CacheStats()
+        self._cache: TokenCache | None = None
+        self._engine: Engine | None = None
+        """Of the token cache that sidecars share, where one is configured."""
         self._stats: dict[str, UpstreamStats] = {}
         self._sources: dict[str, TokenSource] = {}
         """By upstream; several may share one."""
@@ -78,7 +86,8 @@ class Assembly:
         """Serve another configuration from now on. Raises StartError, and then nothing has changed."""
         key = config.require_header
         key_name = key.name.lower().encode() if key is not None else b""
-        sources = self._sources_for(config)
+        engine = self._engine if config.token_cache == self._cache else self._new_engine(config.token_cache)
+        sources = self._sources_for(config, engine)
         upstreams = {
             name: self._upstream(name, settings, sources[name], key_name, config.limits)
             for name, settings in config.upstreams.items()
@@ -129,6 +138,9 @@ class Assembly:
         before, self._sources = {*self._sources.values()}, sources
         self._upstreams = upstreams
         self._listeners = {address: listeners[address] for address in routes}
+        if engine is not self._engine and self._engine is not None:
+            _ = spawn(self._engine.close(), name="close the token cache")
+        self._engine, self._cache = engine, config.token_cache
         self._hand_over(before, config)
 
     def _fitting(self, config: Config) -> Limits:
@@ -151,13 +163,19 @@ class Assembly:
         for source, names in self._names().items():
             if source in before:
                 settings = config.upstreams[names[0]]
-                source.update(settings.auth, names, extra_ca_file=settings.tls.ca_file, proxy=_token_proxy(settings))
+                source.update(
+                    settings.auth,
+                    names,
+                    extra_ca_file=settings.tls.ca_file,
+                    proxy=_token_proxy(settings),
+                    sharing=_sharing(self._engine, settings),
+                )
             else:
                 source.start()
         for source in before - {*self._sources.values()}:
             _ = spawn(source.close(), name="close a token source")
 
-    def _sources_for(self, config: Config) -> dict[str, TokenSource]:
+    def _sources_for(self, config: Config, engine: Engine | None) -> dict[str, TokenSource]:
         """A source for each upstream, shared where the token is the same, the present one wherever that is possible.
 
         First those that are the same in all; then those for whom only the secret has changed, which keep their token:
@@ -181,10 +199,18 @@ class Assembly:
                 found[key] = free.pop(before)
         for key, names in wanted.items():
             if key not in found:
-                found[key] = self._source(config.upstreams[names[0]], tuple(names))
+                found[key] = self._source(config.upstreams[names[0]], tuple(names), engine)
         return {name: found[key] for key, names in wanted.items() for name in names}
 
-    def _source(self, settings: Settings, names: tuple[str, ...]) -> TokenSource:
+    def _new_engine(self, settings: TokenCache | None) -> Engine | None:
+        if settings is None:
+            return None
+        from proxy.tokens.shared.sharing import Engine  # noqa: PLC0415  (nothing of it is needed otherwise)
+        from proxy.tokens.shared.store import RedisStore  # noqa: PLC0415  (the same)
+
+        return Engine(RedisStore(settings), self._clock, self._random.random, self.cache_stats)
+
+    def _source(self, settings: Settings, names: tuple[str, ...], engine: Engine | None) -> TokenSource:
         return TokenSource(
             settings.auth,
             names,
@@ -192,6 +218,7 @@ class Assembly:
             proxy=_token_proxy(settings),
             clock=self._clock,
             draw=self._random.random,
+            sharing=_sharing(engine, settings),
         )
 
     def _names(self) -> dict[TokenSource, tuple[str, ...]]:
@@ -243,6 +270,8 @@ class Assembly:
             upstream.pool.retire()
         for source in {*self._sources.values()}:
             await source.close()
+        if self._engine is not None:
+            await self._engine.close()
         self._exchanges.close()
         self._connections.close()
 
@@ -252,6 +281,10 @@ class Assembly:
         await listener.drained()
         await listener.close()
         self._leaving.discard(listener)
+
+
+def _sharing(engine: Engine | None, settings: Settings) -> Sharing | None:
+    return None if engine is None else engine.share(settings.auth)
 
 
 def _token_proxy(settings: Settings) -> Proxy | None:

@@ -28,7 +28,7 @@ from proxy.config.watch import changed, fingerprint
 from proxy.errors import ConfigError, SidecarError, StartError
 from proxy.heap import Heap
 from proxy.outflow import dropped
-from proxy.stats import UpstreamStats
+from proxy.stats import CacheStats, UpstreamStats
 from proxy.tasks import spawn
 from proxy.version import __version__
 
@@ -149,6 +149,11 @@ class Service:
     @property
     def admin_hosts(self) -> Sequence[str]:
         return self._loaded.config.admin.hosts if self.started else ()
+
+    @property
+    def token_cache(self) -> CacheStats | None:
+        """What was asked of the shared token cache; None where there is none."""
+        return None if self._loaded.config.token_cache is None else self._assembly.cache_stats
 
     @property
     def secret_reads(self) -> Mapping[str, int]:

@@ -45,6 +45,20 @@ class TokenStats:
         self.waiters = 0
 
 
+class CacheStats:
+    """What was asked of the shared token cache, by all token sources together."""
+
+    def __init__(self) -> None:
+        self.operations: Counter[tuple[str, str]] = Counter()
+        """By operation and result."""
+        self.duration: dict[str, Histogram] = {}
+        """By operation."""
+
+    def count(self, operation: str, result: str, seconds: float) -> None:
+        self.operations[operation, result] += 1
+        self.duration.setdefault(operation, Histogram()).observe(seconds)
+
+
 class UpstreamStats:
     """What one upstream's requests came to. Kept over a reload, by the upstream's name."""
 

@@ -7,9 +7,10 @@ installed packages, and installs and asks nothing.
 from __future__ import annotations
 
 import re
+from email.message import Message
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from packaging.licenses import canonicalize_license_expression
 from packaging.utils import NormalizedName, canonicalize_name
@@ -53,16 +54,32 @@ def _locked(version: str, rest: str) -> Locked:
     return Locked(version, tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})", pins)), tuple(via))
 
 
+def about(package: str) -> Message:
+    """A package's metadata: its own where it is installed. Raises PackageNotFoundError."""
+    if package in _ELSEWHERE:
+        told = Message()
+        for name, value in _ELSEWHERE[package].items():
+            told[name] = value
+        return told
+    return cast(Message, metadata(package))
+
+
+_ELSEWHERE: Final = {
+    "async-timeout": {"License-Expression": "Apache-2.0", "Summary": "Timeout context manager for asyncio programs"}
+}
+"""Packages that are in a lock for other Pythons than the one that reads it."""
+
+
 def licence(package: str) -> str:
-    """The licence of an installed package as an SPDX expression, from its metadata.
+    """The licence of a package as an SPDX expression, from its metadata.
 
     Raises PackageNotFoundError, and InvalidLicenseExpression where the metadata's words are not known here.
     """
-    about = metadata(package)
-    said = about["License-Expression"]
+    told = about(package)
+    said = told["License-Expression"]
     if not said:
         prefix = "License :: OSI Approved :: "
-        classified = [one.removeprefix(prefix) for one in about.get_all("Classifier") or () if one.startswith(prefix)]
+        classified = [one.removeprefix(prefix) for one in told.get_all("Classifier") or () if one.startswith(prefix)]
         # Several classifiers stand for a choice.
         said = " OR ".join(sorted(_OLD_NAMES.get(one, one) for one in classified))
-    return canonicalize_license_expression(said or _OLD_NAMES.get(about["License"], about["License"]))
+    return canonicalize_license_expression(said or _OLD_NAMES.get(told["License"], told["License"]))

@@ -2,6 +2,7 @@
 
     sbom.cdx.json       the program: run.txt
     sbom-aws.cdx.json   the program with the extra `aws`: aws.txt
+    sbom-redis.cdx.json the program with the extra `redis`: redis.txt
 
 cyclonedx-py reads the lock, hashes included. What no lock says is added here: the program's own version, licences
 and descriptions from the installed packages' metadata, and who requires whom. From the same locks come the same
@@ -13,7 +14,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,9 +21,9 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from proxy.version import __version__
-from requirements.locks import HERE, PROJECT, licence, lock
+from requirements.locks import HERE, PROJECT, about, licence, lock
 
-OUTPUTS: Final = {"sbom.cdx.json": "run.txt", "sbom-aws.cdx.json": "aws.txt"}
+OUTPUTS: Final = {"sbom.cdx.json": "run.txt", "sbom-aws.cdx.json": "aws.txt", "sbom-redis.cdx.json": "redis.txt"}
 
 
 def sbom(name: str) -> str:
@@ -60,7 +60,7 @@ def _with_what_no_lock_says(document: dict[str, Any], name: str) -> dict[str, An
         package = component["name"]
         component |= {
             "bom-ref": refs[package],
-            "description": metadata(package)["Summary"],
+            "description": about(package)["Summary"],
             "licenses": [{"expression": licence(package), "acknowledgement": "declared"}],
         }
     document["dependencies"] = [

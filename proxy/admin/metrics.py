@@ -9,7 +9,7 @@ since methods times status codes would be hundreds of empty series.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest as render_text
@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from proxy.admin.process import collector as process_collector
 from proxy.admin.view import UpstreamView, View
 from proxy.errors import KINDS, REASONS
-from proxy.stats import Histogram
+from proxy.stats import CacheStats, Histogram
 
 _Value = TypeVar("_Value", bound=str)
 
@@ -75,6 +75,8 @@ def _collect(view: View) -> Iterator[Metric]:
     yield from _traffic(view, upstreams)
     yield from _connections(upstreams)
     yield from _secrets(view)
+    if view.token_cache is not None:
+        yield from _shared(view.token_cache)
     yield from _program(view)
     yield from process_collector.collect()
 
@@ -171,6 +173,33 @@ def _secrets(view: View) -> Iterable[Metric]:
         value=sum(secret.failing for secret in view.secrets()),
     )
     return reads, failing
+
+
+_CACHE: Final = {
+    "get": ("hit", "miss", "rejected"),
+    "lock": ("success", "busy"),
+    "put": ("success",),
+    "remove": ("success", "miss"),
+    "unlock": ("success",),
+}
+"""What is asked of the shared token cache, and how that may end where the engine works."""
+_CACHE_TROUBLES: Final = ("timeout", "connection", "denied", "full", "error")
+
+
+def _shared(cache: CacheStats) -> Iterable[Metric]:
+    operations = CounterMetricFamily(
+        PREFIX + "token_cache_operations",
+        "What was asked of the shared token cache, by how it ended.",
+        labels=["operation", "result"],
+    )
+    duration = HistogramMetricFamily(
+        PREFIX + "token_cache_duration", "How long each of these took.", labels=["operation"], unit="seconds"
+    )
+    for operation, results in _CACHE.items():
+        for result in (*results, *_CACHE_TROUBLES):
+            operations.add_metric([operation, result], cache.operations[operation, result])
+        _buckets(duration, operation, cache.duration.get(operation, Histogram()))
+    return operations, duration
 
 
 def _program(view: View) -> Iterable[Metric]:

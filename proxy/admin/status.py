@@ -89,6 +89,7 @@ def _upstream(upstream: UpstreamView, now: float) -> dict[str, Any]:
         "token_id": token.token_id,
         "token_number": token.number,
         "scopes": list(token.scopes),
+        "token_from": token.origin,
         "secret": token.secret,
         "secrets": [
             {

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from proxy.clock import Reading
-from proxy.stats import TokenStats, UpstreamStats
+from proxy.stats import CacheStats, TokenStats, UpstreamStats
 
 StateName = Literal["EMPTY", "FRESH", "STALE", "EXPIRED"]
 
@@ -89,6 +89,10 @@ class TokenStatus(Protocol):
     @property
     def lifetime(self) -> float | None:
         """Seconds."""
+
+    @property
+    def origin(self) -> str | None:
+        """Who gave the token that is held: `endpoint`, or `cache`."""
 
     @property
     def secret(self) -> str:
@@ -202,6 +206,10 @@ class View(Protocol):
     @property
     def last_reload_error(self) -> str | None:
         """Why the most recent reload failed; None when it did not."""
+
+    @property
+    def token_cache(self) -> CacheStats | None:
+        """What was asked of the shared token cache; None where there is none."""
 
     @property
     def log_lines_dropped(self) -> int:

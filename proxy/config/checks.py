@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import combinations
 
-from proxy.config.model import Address, Config, Headers, Peers, Tls, Upstream, Url
+from proxy.config.model import Address, Config, Headers, Peers, Tls, TokenCache, Upstream, Url
 from proxy.config.walk import BROKEN
 
 Say = Callable[[str, str], None]
@@ -24,6 +25,7 @@ _FRAMING = frozenset(("host", "content-length", "transfer-encoding"))
 _HOP = frozenset(("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"))
 """RFC 9110 §7.6.1, and Expect (§10.1.1): they speak of one connection, which the sidecar frames itself."""
 _PROXY = frozenset(("proxy-authenticate", "proxy-authorization"))
+REDIS_EXTRA = "pip install 'cognito-sidecar[redis]'"
 _OAUTH = ("grant_type", "scope", "client_id", "client_secret")
 _WILDCARDS = ("0.0.0.0", "::")
 
@@ -36,6 +38,7 @@ def check(config: Config, say: Say, name: Name) -> None:
         say("secrets_manager.refresh", f"expected at least {LEAST_REFRESH}s, or 0s for never")
     for key, upstream in upstreams:
         _check_upstream(f"upstreams.{key}", upstream, say, name)
+    _check_token_cache(config.token_cache, say)
     _check_listeners(config, say, name)
     _check_peers(config, say, name)
     if config.require_header and _lower(config.require_header.name) in _FRAMING | _HOP:
@@ -107,6 +110,17 @@ def _check_tls(path: str, tls: Tls, say: Say) -> None:
         _try_tls(path, Tls(ca_file=tls.ca_file), say)
     if tls.cert_file and tls.key_file is not BROKEN:
         _try_tls(path, Tls(cert_file=tls.cert_file, key_file=tls.key_file), say)
+
+
+def _check_token_cache(cache: TokenCache | None, say: Say) -> None:
+    if not cache:
+        return
+    files = Tls(ca_file=cache.ca_file, cert_file=cache.cert_file, key_file=cache.key_file)
+    if files != Tls() and cache.url is not BROKEN and not cache.url.reveal().startswith("rediss"):
+        say("token_cache.url", "certificate files need TLS: rediss:// instead of redis://")
+    _check_tls("token_cache", files, say)
+    if find_spec("redis") is None:
+        say("token_cache", f"needs the extra `redis`: {REDIS_EXTRA}")
 
 
 def _try_tls(path: str, tls: Tls, say: Say) -> None:

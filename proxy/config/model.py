@@ -169,6 +169,10 @@ TokenUrl = Annotated[Url, Meta(extra={"rule": "token_url"})]
 Credential = Annotated[Value, Meta(extra={"rule": "credential"})]
 HeaderValue = Annotated[Value, Meta(extra={"rule": "header_value"})]
 ParamValue = Annotated[Value, Meta(extra={"rule": "param_value"})]
+CacheUrl = Annotated[Value, Meta(extra={"rule": "cache_url"})]
+KeyPrefix = Annotated[
+    str, Meta(title="letters, digits, colons, dots, hyphens and underscores", pattern="^[A-Za-z0-9_.:-]{1,64}$")
+]
 CallerKey = Annotated[Value, Meta(extra={"rule": "caller_key"})]
 Share = Annotated[float, Meta(gt=0.0, le=1.0)]
 """A share of a whole, such as of a token's life."""
@@ -303,6 +307,20 @@ class RequireHeader(Mapping, frozen=True):
     value: Annotated[CallerKey, about("the value that callers must send")]
 
 
+class TokenCache(Mapping, frozen=True):
+    url: Annotated[
+        CacheUrl,
+        about("rediss://host:6379; redis+cluster:// for a cluster, redis+sentinel://host,host/service for sentinels"),
+    ]
+    username: Annotated[Credential | None, about("of an ACL user; null: the default user")] = None
+    password: Annotated[Credential | None, about("the user's password")] = None
+    ca_file: Annotated[FilePath | None, about("PEM file of the authorities to trust; null: the system's")] = None
+    cert_file: Annotated[FilePath | None, about("PEM file of a client certificate and its chain")] = None
+    key_file: Annotated[FilePath | None, about("PEM file of the client certificate's key, unencrypted")] = None
+    key_prefix: Annotated[KeyPrefix, about("the beginning of every name in it")] = "cognito-sidecar"
+    timeout: Annotated[Duration, about("limit of one operation; then the sidecar goes on alone", gt=0)] = Duration(0.25)
+
+
 class Limits(Mapping, frozen=True):
     connections: Annotated[
         int,
@@ -365,6 +383,9 @@ class Config(Mapping, frozen=True):
     ] = Peers()
     require_header: Annotated[
         RequireHeader | None, about("a header that callers must send, once; it is never forwarded")
+    ] = None
+    token_cache: Annotated[
+        TokenCache | None, about("a Redis or Valkey by which sidecars share tokens; it needs the extra `redis`")
     ] = None
     limits: Annotated[Limits, about("what callers may take up")] = Limits()
     secrets_manager: Annotated[

@@ -176,6 +176,35 @@ def param_value(text: str) -> str:
     return text
 
 
+def cache_url(text: str) -> str:
+    """Where a Redis or Valkey is: one server, a cluster, or the sentinels that know it."""
+    scheme, _, rest = text.partition("://")
+    place = rest.partition("/")[0]
+    form = _CACHE_FORMS.get(scheme)
+    if form is None or not form.fullmatch(rest):
+        raise InvalidError(
+            "expected redis://HOST:PORT[/DATABASE], rediss:// for TLS, unix:///PATH, redis+cluster://HOST:PORT, or "
+            "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DATABASE]"
+        )
+    if "@" in place:
+        raise InvalidError("user name and password have keys of their own, username and password")
+    return text
+
+
+_ONE = re.compile(r"[^\s/?#,]+(?:/\d{0,4})?")
+_CLUSTER = re.compile(r"[^\s/?#,]+/?")
+_SENTINELS = re.compile(r"[^\s/?#]+/[\w.-]+(?:/\d{1,4})?")
+_CACHE_FORMS = {
+    "redis": _ONE,
+    "rediss": _ONE,
+    "unix": re.compile(r"/[^\s?#]+"),
+    "redis+cluster": _CLUSTER,
+    "rediss+cluster": _CLUSTER,
+    "redis+sentinel": _SENTINELS,
+    "rediss+sentinel": _SENTINELS,
+}
+
+
 TEXTS: dict[str, Callable[[str], str]] = {
     "prefix": prefix,
     "socket_path": socket_path,
@@ -184,6 +213,7 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "host_pattern": host_pattern,
     "credential": credential,
     "header_value": header_value,
+    "cache_url": cache_url,
     "caller_key": caller_key,
     "param_value": param_value,
 }

@@ -12,7 +12,7 @@ from base64 import b64encode
 from typing import Final, NamedTuple, Protocol, TypeGuard
 from urllib.parse import quote_plus, urlencode
 
-from proxy.clock import Clock
+from proxy.clock import Clock, Reading
 from proxy.config.model import Auth, Value
 from proxy.errors import Reason, TokenError
 from proxy.explanations import TOKEN
@@ -76,6 +76,16 @@ class Call(NamedTuple):
 
     headers: Secret[dict[str, str]]
     form: Secret[bytes]
+
+
+class Obtained(NamedTuple):
+    """A grant, and how it came."""
+
+    grant: Grant
+    sent: Reading
+    """The moment before its request was sent."""
+    secret: Value | None
+    """The one that the endpoint took; None where it was asked by another sidecar, which shares its token."""
 
 
 class Transport(Protocol):

@@ -8,6 +8,7 @@ from proxy.errors import TokenError
 from proxy.log import logger
 from proxy.tokens.refusals import COOL_DOWN
 from proxy.tokens.rules import State, Token
+from proxy.tokens.status import Origin
 
 
 class Journal:
@@ -16,10 +17,11 @@ class Journal:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.label = ",".join(names)
 
-    def obtained(self, token: Token) -> None:
+    def obtained(self, token: Token, origin: Origin) -> None:
         logger("tokens").info(
             "token_obtained",
             upstream=self.label,
+            origin=origin,
             token_id=token.access.token_id,
             number=token.access.number,
             life=round(token.life),

@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from random import random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.clock import Cancellable, Clock, Reading, SystemClock
 from proxy.config.model import Auth, Proxy, Value
@@ -21,7 +21,7 @@ from proxy.stats import TokenStats
 from proxy.tasks import spawn
 from proxy.tokens.backoff import Backoff
 from proxy.tokens.credentials import Credentials
-from proxy.tokens.endpoint import Grant
+from proxy.tokens.endpoint import Grant, Obtained
 from proxy.tokens.identity import lasting_identity
 from proxy.tokens.interface import AccessToken, Recovery
 from proxy.tokens.journal import Journal
@@ -31,6 +31,7 @@ from proxy.tokens.rules import (
     Decision,
     Event,
     Snapshot,
+    State,
     Token,
     decide,
     later,
@@ -40,7 +41,11 @@ from proxy.tokens.rules import (
     seconds_until,
     state_of,
 )
-from proxy.tokens.status import LastError, TokenStatus
+from proxy.tokens.status import LastError, Origin, TokenStatus
+
+if TYPE_CHECKING:
+    from proxy.tokens.shared.rules import Held
+    from proxy.tokens.shared.sharing import Sharing
 
 STUCK = 30.0
 """Seconds past its time after which a fetch that did not start, or did not end, counts as a fault of ours."""
@@ -80,8 +85,12 @@ class TokenSource:
         clock: Clock | None = None,
         draw: Callable[[], float] = random,
         connect: Connect = _connect,
+        sharing: Sharing | None = None,
     ) -> None:
-        """`names` are the upstreams that share the source, for the log; `draw` gives random numbers from 0 up to 1."""
+        """`names` are the upstreams that share the source, for the log; `draw` gives random numbers from 0 up to 1.
+
+        `sharing`, where there is one, is asked for a token before the endpoint is.
+        """
         self.stats = TokenStats()
         self._clock = clock or SystemClock()
         self._read = self._clock.read
@@ -93,6 +102,8 @@ class TokenSource:
         self._endpoint = connect(auth, extra_ca_file, proxy, self._clock)
         self._credentials = Credentials(auth.client_secret)
         self._journal = Journal(names)
+        self._sharing = sharing
+        self._origin: Origin = "endpoint"
         self._news = News(self._clock)
         self._refusals = Refusals()
 
@@ -203,6 +214,8 @@ class TokenSource:
         now = self._read()
         if self._fetch is not None:
             longest = len(self._credentials.order()) * self._auth.request_timeout + STUCK
+            if self._sharing is not None:
+                longest += self._sharing.longest
             return now.monotonic - self._began.monotonic <= longest
         if self._closed or not self._decide(now, Event.TICK).fetch:
             self._overdue_since = None
@@ -213,7 +226,13 @@ class TokenSource:
         return now.monotonic - self._overdue_since <= STUCK
 
     def update(
-        self, auth: Auth, names: tuple[str, ...], *, extra_ca_file: str | None = None, proxy: Proxy | None = None
+        self,
+        auth: Auth,
+        names: tuple[str, ...],
+        *,
+        extra_ca_file: str | None = None,
+        proxy: Proxy | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         """Take over what a reload changed; the token stays. Raises ValueError for another client.
 
@@ -226,6 +245,9 @@ class TokenSource:
         mended = connection != (auth.tls, auth.request_timeout, extra_ca_file, proxy)
         self._auth, self._extra_ca_file, self._proxy, self._journal = auth, extra_ca_file, proxy, Journal(names)
         self._endpoint = self._connect(auth, extra_ca_file, proxy, self._clock)
+        if sharing is not None and self._sharing is not None:
+            sharing.follow(self._sharing)
+        self._sharing = sharing
         if self._credentials.replace(auth.client_secret):
             self._journal.secret_changed()
             mended = True
@@ -269,6 +291,7 @@ class TokenSource:
             next_attempt_at=next_attempt,
             fetching=self._fetch is not None,
             consecutive_failures=self.stats.consecutive_failures,
+            origin=None if token is None else self._origin,
             secret=self._credentials.in_use,
             secrets=self._credentials.uses(),
         )
@@ -341,14 +364,15 @@ class TokenSource:
         """One fetch. Whatever happens in it becomes a success or a failure."""
         self._mended = False
         try:
-            grant, sent = await self._obtain()
-            self._succeeded(grant, sent)
+            if self._sharing is None:
+                self._succeeded(await self._call())
+            else:
+                self._succeeded(await self._sharing.obtain(self._call, self._held))
         except TokenError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001  (no exception ends renewal; the journal has its type)
             self._journal.broke(error)
             self._failed(TokenError("connection", f"the call of the token endpoint broke ({type(error).__name__})"))
-        self.stats.duration.observe(self._read().monotonic - began.monotonic)
 
     def _ended(self, fetch: asyncio.Task[None]) -> None:
         self._fetch = None
@@ -358,11 +382,25 @@ class TokenSource:
             self._look(Event.TICK, self._read())
         self._news.tell()
 
-    async def _obtain(self) -> tuple[Grant, Reading]:
-        """Call the endpoint, and again with the other secret where it does not accept the first one.
+    def _held(self) -> Held | None:
+        """The token that there is, as `proxy.tokens.shared` looks at it."""
+        from proxy.tokens.shared.rules import Held  # noqa: PLC0415  (only where tokens are shared)
 
-        The grant, and the moment before its request was sent.
-        """
+        token = self._token
+        if token is None:
+            return None
+        usable = state_of(token, self._read()) is not State.EXPIRED
+        return Held(token.access, token.expires_at, usable=usable, refused=self._refusals.on_trial)
+
+    async def _call(self) -> Obtained:
+        """Call the endpoint, and again with the other secret where it does not accept the first one."""
+        began = self._read()
+        try:
+            return await self._ask()
+        finally:
+            self.stats.duration.observe(self._read().monotonic - began.monotonic)
+
+    async def _ask(self) -> Obtained:
         secrets = self._credentials.order()
         for attempt, secret in enumerate(secrets, start=1):
             sent = self._read()
@@ -378,11 +416,12 @@ class TokenSource:
             else:
                 if self._credentials.worked(secret, self._read().wall):
                     self._journal.secret_switched(self._credentials.in_use, after_refusal=attempt > 1)
-                return grant, sent
+                return Obtained(grant, sent, secret)
         raise TokenError("credentials", "there is no client secret")
 
-    def _succeeded(self, grant: Grant, sent: Reading) -> None:
+    def _succeeded(self, obtained: Obtained) -> None:
         now, auth = self._read(), self._auth
+        grant, sent = obtained.grant, obtained.sent
         access = AccessToken(grant.token.reveal(), 1 if self._access is None else self._access.number + 1)
         renew_after = renewal_age(grant.life, auth.refresh_at, auth.refresh_jitter, self._draw())
         token = make_token(access, sent, grant.life, grant.scopes, renew_after)
@@ -392,10 +431,11 @@ class TokenSource:
         access.proven = not self._refusals.obtained(now)
         self._token, self._access = token, access
         self._retry_at, self._backoff = None, Backoff()
-        self.stats.successes += 1
+        self._origin = "cache" if obtained.secret is None else "endpoint"
+        self.stats.successes += self._origin == "endpoint"
         self.stats.consecutive_failures = 0
         self.stats.last_success_at = now.wall
-        self._journal.obtained(token)
+        self._journal.obtained(token, self._origin)
 
     def _failed(self, error: TokenError) -> None:
         now = self._read()

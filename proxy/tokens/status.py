@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from proxy.errors import Reason
 from proxy.tokens.credentials import SecretUse
+
+Origin = Literal["endpoint", "cache"]
 
 
 class LastError(NamedTuple):
@@ -45,6 +47,8 @@ class TokenStatus:
     """When the next fetch is due; None while one is running or at rest."""
     fetching: bool
     consecutive_failures: int
+    origin: Origin | None
+    """Who gave the token that is held: the token endpoint, or the cache that is shared with other sidecars."""
     secret: str
     """Which of the secrets works, as `1 of 2`."""
     secrets: tuple[SecretUse, ...]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from proxy.admin.view import UpstreamView
 from proxy.clock import Reading
-from proxy.stats import TokenStats, UpstreamStats
+from proxy.stats import CacheStats, TokenStats, UpstreamStats
 
 NOW = Reading(monotonic=5_000.0, wall=1_793_000_000.0)
 """2026-10-26T07:33:20Z"""
@@ -54,6 +54,7 @@ class Token:
     renew_at: float | None = OBTAINED + 2_700
     expires_at: float | None = OBTAINED + 3_600
     lifetime: float | None = 3_600.0
+    origin: str | None = "endpoint"
     secret: str = "1 of 2"
     secrets: tuple[Use, ...] = field(default_factory=lambda: (Use(), other_use()))
     last_error: Error | None = None
@@ -140,6 +141,7 @@ class FakeView:
     tasks: int = 5
     caller_connections: int = 1_234
     secret_reads: Counter[str] = field(default_factory=Counter)
+    token_cache: CacheStats | None = None
     held: list[Secret] = field(default_factory=list)
 
     def secrets(self) -> list[Secret]:

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from proxy.admin.metrics import PREFIX, render, slices
 from proxy.errors import KINDS, REASONS
+from proxy.stats import CacheStats
 from tests.admin.fakes import NOW, FakeView, Secret, Token, empty, expired, failing, stale, upstream
 
 TABLE = [
@@ -43,6 +44,8 @@ TABLE = [
     ("config_last_reload_successful", "gauge", set()),
     ("config_info", "gauge", {"hash"}),
     ("build_info", "gauge", {"version", "python"}),
+    ("token_cache_operations_total", "counter", {"operation", "result"}),
+    ("token_cache_duration_seconds", "histogram", {"operation"}),
     ("log_lines_dropped_total", "counter", set()),
 ]
 
@@ -66,6 +69,8 @@ def busy() -> FakeView:
     view = FakeView([shown, upstream("reports", empty())], reloads=Counter(failure=1), log_lines_dropped=7)
     view.unrouted.errors["no_route"] = 8
     view.unrouted.requests["GET", 404] = 8
+    view.token_cache = CacheStats()
+    view.token_cache.count("get", "hit", 0.002)
     return view
 
 
@@ -287,3 +292,20 @@ def test_the_reference_names_every_metric_reason_and_no_other() -> None:
         assert f"`{reason}`" in reference
     known = {PREFIX + name for name, _, _ in TABLE} | {PREFIX + "request_duration_seconds_bucket"}
     assert set(re.findall(rf"{PREFIX}\w+", reference)) == known
+
+
+def test_a_shared_token_cache_is_told_of_where_there_is_one() -> None:
+    view = FakeView()
+    assert b"token_cache" not in render(view)
+    view.token_cache = CacheStats()
+    view.token_cache.count("get", "hit", 0.002)
+    view.token_cache.count("lock", "timeout", 0.25)
+    text = render(view).decode()
+    for line in (
+        'cognito_sidecar_token_cache_operations_total{operation="get",result="hit"} 1.0',
+        'cognito_sidecar_token_cache_operations_total{operation="lock",result="timeout"} 1.0',
+        'cognito_sidecar_token_cache_operations_total{operation="put",result="success"} 0.0',
+        'cognito_sidecar_token_cache_duration_seconds_count{operation="get"} 1.0',
+        'cognito_sidecar_token_cache_duration_seconds_bucket{le="0.25",operation="lock"} 1.0',
+    ):
+        assert line in text

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from proxy.config import certificate_files
+from proxy.config import certificate_files, checks
 from proxy.config.model import GroupId, Peers, UserId
 from proxy.socketfile import Access
 from tests.config.files import load_data, problems, upstream, upstream_problems
@@ -345,3 +345,19 @@ def test_an_upstream_s_own_peers_take_the_place_of_those_at_the_top(tmp_path: Pa
         "own": Peers((), (GroupId(7),)),
         "all": None,
     }
+
+
+def test_a_token_cache_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"upstreams": {"orders": upstream()}, "token_cache": {"url": "redis://127.0.0.1:6379"}}
+    assert problems(tmp_path, data) == ()
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    assert problems(tmp_path, data) == ("token_cache: needs the extra `redis`: pip install 'cognito-sidecar[redis]'",)
+
+
+def test_certificates_of_a_token_cache(tmp_path: Path) -> None:
+    cache = {"url": "redis://cache", "ca_file": "/nowhere/ca.pem", "key_file": "/nowhere/key.pem"}
+    assert problems(tmp_path, {"upstreams": {"orders": upstream()}, "token_cache": cache}) == (
+        "token_cache.url: certificate files need TLS: rediss:// instead of redis://",
+        "token_cache.key_file: needs cert_file, the key's certificate",
+        "token_cache.ca_file: /nowhere/ca.pem: no such file or directory",
+    )

@@ -223,3 +223,42 @@ def test_header_values() -> None:
     for bad in (" a", "a ", "\ta", "a\r\nb: c", "a\0"):
         with pytest.raises(InvalidError):
             rules.header_value(bad)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://127.0.0.1:6379",
+        "redis://cache",
+        "redis://cache:6379/",
+        "rediss://cache.internal:6380/2",
+        "unix:///run/valkey.sock",
+        "redis+cluster://cache:7000",
+        "rediss+cluster://cache:7000/",
+        "redis+sentinel://a:26379,b,c:1/mymaster",
+        "rediss+sentinel://a/my-master.1/3",
+    ],
+)
+def test_where_a_cache_is(text: str) -> None:
+    assert rules.cache_url(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("cache:6379", "expected redis://HOST:PORT"),
+        ("http://cache", "expected redis://HOST:PORT"),
+        ("redis://", "expected redis://HOST:PORT"),
+        ("redis://a,b", "expected redis://HOST:PORT"),
+        ("redis://cache/name", "expected redis://HOST:PORT"),
+        ("redis://cache?ssl_cert_reqs=none", "expected redis://HOST:PORT"),
+        ("redis+cluster://cache/1", "expected redis://HOST:PORT"),
+        ("redis+sentinel://a:26379", "expected redis://HOST:PORT"),
+        ("unix://relative", "expected redis://HOST:PORT"),
+        ("redis://user:secret@cache", "user name and password have keys of their own"),
+    ],
+)
+def test_what_is_no_cache(text: str, why: str) -> None:
+    with pytest.raises(InvalidError, match=why) as caught:
+        rules.cache_url(text)
+    assert "secret" not in str(caught.value)

@@ -100,7 +100,7 @@ class Builder:
 
     async def _mirror(self) -> Path:
         mirror = self._folder / "mirror"
-        for lock in ("run", "aws", "build"):
+        for lock in ("run", "aws", "redis", "build"):
             await _said(
                 *(
                     sys.executable,

@@ -13,9 +13,9 @@ from packaging.licenses import canonicalize_license_expression
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from requirements.locks import HERE, PROJECT, licence, lock
+from requirements.locks import HERE, PROJECT, Locked, licence, lock
 
-LOCKS = ["run.txt", "aws.txt", "dev.txt", "proof.txt", "kubernetes.txt", "helm.txt"]
+LOCKS = ["run.txt", "aws.txt", "redis.txt", "dev.txt", "proof.txt", "kubernetes.txt", "helm.txt"]
 PAGE = HERE.parent / "docs" / "dependencies.md"
 
 
@@ -28,10 +28,11 @@ def _required(name: str) -> list[Requirement]:
     """What a lock file, or with "" all of them together, must hold."""
     project = _project()
     groups = project["dependency-groups"]
-    extras = [line for extra in project["project"]["optional-dependencies"].values() for line in extra]
+    extras = project["project"]["optional-dependencies"]
     lines = {
         "run.txt": project["project"]["dependencies"],
-        "aws.txt": project["project"]["dependencies"] + extras,
+        "aws.txt": project["project"]["dependencies"] + extras["aws"],
+        "redis.txt": project["project"]["dependencies"] + extras["redis"],
         "dev.txt": project["project"]["dependencies"] + project["build-system"]["requires"] + groups["dev"],
         "proof.txt": groups["proof"],
         "kubernetes.txt": _listed("kubernetes.in"),
@@ -57,14 +58,17 @@ def test_the_lock_holds_what_the_project_requires(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "other"),
-    [("run.txt", "dev.txt"), ("run.txt", "aws.txt"), ("aws.txt", "proof.txt"), ("dev.txt", "proof.txt")],
+    [
+        *(("run.txt", other) for other in ("dev.txt", "aws.txt", "redis.txt")),
+        *((one, "proof.txt") for one in ("aws.txt", "redis.txt", "dev.txt")),
+    ],
 )
 def test_users_and_developers_get_the_same_files(name: str, other: str) -> None:
     one, two = lock(name), lock(other)
     assert {package for package in one.keys() & two.keys() if one[package][:2] != two[package][:2]} == set()
 
 
-@pytest.mark.parametrize("whole", ["aws.txt", "dev.txt"])
+@pytest.mark.parametrize("whole", ["aws.txt", "redis.txt", "dev.txt"])
 def test_a_lock_that_is_installed_alone_is_complete(whole: str) -> None:
     assert lock("run.txt").keys() - lock(whole).keys() == set()
 
@@ -96,6 +100,11 @@ def _tables() -> dict[str, dict[NormalizedName, Row]]:
     return found
 
 
+def _with_extras() -> dict[NormalizedName, Locked]:
+    """The program with all of its extras."""
+    return lock("aws.txt") | lock("redis.txt")
+
+
 def _shipped() -> dict[NormalizedName, Row]:
     tables = _tables()
     return tables["The program"] | tables["What these bring with them"] | tables["Extras"]
@@ -103,7 +112,7 @@ def _shipped() -> dict[NormalizedName, Row]:
 
 def test_every_dependency_is_accounted_for() -> None:
     named = set(chain(*_tables().values()))
-    required = {canonicalize_name(one.name) for one in _required("")} | lock("aws.txt").keys()
+    required = {canonicalize_name(one.name) for one in _required("")} | _with_extras().keys()
     assert required - named == set(), "docs/dependencies.md has a line for each dependency"
     assert named - required - {"oidc-provider", "uv"} == set(), "docs/dependencies.md names what is not used"
 
@@ -115,11 +124,11 @@ def test_every_line_says_why_and_who_looks_after_it() -> None:
 
 def test_what_ships_is_all_there_and_nothing_else() -> None:
     tables = _tables()
-    run, aws = lock("run.txt"), lock("aws.txt")
+    run, extras = lock("run.txt"), _with_extras()
     direct = {package for package, one in run.items() if PROJECT in one.via}
     assert tables["The program"].keys() == direct
     assert tables["What these bring with them"].keys() == run.keys() - direct
-    assert tables["Extras"].keys() == aws.keys() - run.keys()
+    assert tables["Extras"].keys() == extras.keys() - run.keys()
 
 
 def test_the_page_says_who_brings_a_package_in() -> None:
@@ -128,13 +137,13 @@ def test_the_page_says_who_brings_a_package_in() -> None:
         for package, row in _shipped().items()
         if row.get("brought by")
     }
-    indirect = {package: [*one.via] for package, one in lock("aws.txt").items() if PROJECT not in one.via}
+    indirect = {package: [*one.via] for package, one in _with_extras().items() if PROJECT not in one.via}
     assert told == indirect
 
 
 def test_the_page_says_the_licence_that_the_package_says() -> None:
     told = {package: canonicalize_license_expression(row["licence"]) for package, row in _shipped().items()}
-    assert told == {package: licence(package) for package in lock("aws.txt")}
+    assert told == {package: licence(package) for package in _with_extras()}
 
 
 @pytest.mark.parametrize(("package", "expression"), [("aiosignal", "Apache-2.0"), ("uvloop", "Apache-2.0 OR MIT")])

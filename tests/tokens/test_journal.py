@@ -12,12 +12,13 @@ from tests.tokens.helpers import failure, log_lines
 def test_a_token_that_came() -> None:
     token = make_token(AccessToken("text", 2), Reading(0.0, 1_800_000_000.0), 3600.4, (), 2700.0)
     with log_lines() as lines:
-        Journal(("orders", "billing")).obtained(token)
+        Journal(("orders", "billing")).obtained(token, "endpoint")
     assert lines == [
         {
             "event": "token_obtained",
             "log_level": "info",
             "room": "tokens",
+            "origin": "endpoint",
             "upstream": "orders,billing",
             "token_id": token.access.token_id,
             "number": 2,
