@@ -144,7 +144,13 @@ def application() -> Schema:
             "service": _object({"annotations": _LABELS, "clusterDomain": _WORD}),
             "serviceMonitor": _object(monitor),
             "podMonitor": _object({**monitor, "namespaces": _list(_WORD)}),
-            "prometheusRule": _object({"enabled": _FLAG, "labels": _LABELS}),
+            "prometheusRule": _object(
+                {
+                    "enabled": _FLAG,
+                    "labels": _LABELS,
+                    "runbookUrl": _about("of docs/runbook.md", {"type": "string", "pattern": "^$|^https?://[^#]+$"}),
+                }
+            ),
             "dashboard": _object({"enabled": _FLAG, "labels": _LABELS}),
             "fullnameOverride": {"type": "string", "pattern": "^$|^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"},
             "podLabels": _LABELS,
