@@ -18,7 +18,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz chaos abuse bench bench-tools docs golden image sbom helm-tools lock upgrade install clean
+.PHONY: help demo test lint format fuzz chaos abuse soak bench bench-tools docs golden image sbom helm-tools lock upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ chaos: $(PROOF) ## load and faults at once, for minutes (ARGS="--seed 7 --only t
 abuse: $(PROOF) ## thousands of idle and slow callers beside a few healthy ones (ARGS="--scale 0.1 --seconds 1", --help)
 	@$(BIN)/python -m trials.abuse $(ARGS)
 
+soak: $(PROOF) ## an hour of mixed traffic, minute by minute, and whether anything grows (ARGS="--minutes 2", --help)
+	@$(BIN)/python -m trials.soak $(ARGS)
+
 bench: $(STAMP) ## what a request costs, beside other proxies (ARGS="--only sidecar,envoy", --write, --help)
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -95,7 +98,7 @@ upgrade: ## the same, with the newest versions
 install: $(PROOF) $(KUBERNETES_STAMP) $(OIDC_STAMP) ## only make .venv and what the tests need
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) .bench .fuzz $(KUBERNETES) $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf $(VENV) .bench .fuzz .soak $(KUBERNETES) $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
 	find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The project itself is installed without build isolation and without an index: its build backend is in the lock, so

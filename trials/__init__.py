@@ -10,5 +10,5 @@ invariant does; CI runs a short one of each. It uses the sidecar as a user does,
 
 What they share: `world` (the processes around a sidecar, and the sidecar), `asks` (what callers may ask for, and the
 bytes that are right), `upstream` (answers that), `caller` (asks it, and tells what came), `readings` (what a running
-sidecar uses).
+sidecar uses), `healthy` (callers that deserve an answer), `leftovers` (what is still there when all have gone).
 """

@@ -14,9 +14,10 @@ import pytest
 
 from tests.processes import PATIENCE, Program
 from trials.abuse.crowd import KINDS, Kind
-from trials.abuse.healthy import Served, Service, summary, wrong
-from trials.abuse.report import AGAIN, FIRST, Allowance, Row, line, unfreed, unserved
+from trials.abuse.report import Row, line, unserved
 from trials.caller import Outcome
+from trials.healthy import Served, Service, summary, wrong
+from trials.leftovers import AGAIN, FIRST, Allowance, unfreed
 from trials.readings import Readings
 
 MIB = 2**20

@@ -20,8 +20,9 @@ from typing import Any, Final, NamedTuple
 
 from tests.processes import Program, Sidecar
 from trials.abuse.crowd import KINDS, Kind
-from trials.abuse.healthy import Healthy
-from trials.abuse.report import AGAIN, FIRST, HEADER, Row, line, unfreed, unserved
+from trials.abuse.report import HEADER, Row, line, unserved
+from trials.healthy import Healthy
+from trials.leftovers import AGAIN, FIRST, unfreed
 from trials.readings import Readings, read, read_until
 from trials.world import Surroundings, end, reload, running_sidecar, surroundings
 

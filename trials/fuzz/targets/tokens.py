@@ -1,6 +1,6 @@
 """A token endpoint's answer: a token that is good to use, or a TokenError, whatever came.
 
-Input: `STATUS`, a line end, `Retry-After`'s value or nothing, a line end, the body.
+Input: `STATUS`, a line end, the values of Retry-After and Date with a `|` between them, a line end, the body.
 
 Oracle: nothing but a TokenError is ever raised. A grant comes of a 200 alone whose JSON, read again, has that very
 token and the type Bearer; the token is visible ASCII and at most 16 KiB, its life is between a second and a year and
@@ -40,15 +40,16 @@ def check(data: bytes) -> None:
 
 def _answer(data: bytes) -> Answer:
     status, _, rest = data.partition(b"\n")
-    retry_after, _, body = rest.partition(b"\n")
+    fields, _, body = rest.partition(b"\n")
+    retry_after, _, date = fields.decode("latin-1").partition("|")
     number = int(status) if re.fullmatch(rb"[1-9][0-9]{2}", status) else 200
-    return Answer(number, Secret(body), retry_after.decode("latin-1") or None)
+    return Answer(number, Secret(body), retry_after or None, date or None)
 
 
 def _judge_error(answer: Answer, error: TokenError) -> None:
     assert error.reason in REASONS
     assert re.fullmatch(r"[ -~]{10,300}", error.detail), "not one line of words"
-    told = f"{error} {error!r} {answer!r}"
+    told = f"{error} {error!r} {answer._replace(retry_after=None, date=None)!r}"
     assert SECRET not in told, "the secret is in an error"
     token = _fields(answer).get("access_token")
     if isinstance(token, str) and len(token) > 12:
