@@ -4,7 +4,7 @@
 each kind of connection costs; after the second one everything must be as it was after the first.
 3: all at once again, now with a pool that slow callers could fill twenty times over.
 4: the same, and whoever is turned away or cut comes back at once.
-5: with limits of a few seconds, slow heads and bodies end by themselves.
+5: with room for half of the idle ones, and with limits of a few seconds, that end all but slow readers by themselves.
 """
 
 from __future__ import annotations
@@ -142,17 +142,22 @@ class Play:
         coming = asyncio.gather(*(self._crowds.gather(kind, url, again=again) for kind in KINDS))
         self._note_unserved(await self._row("all of them, coming", "crowded"), new_may_get=("overloaded",))
         await coming
+        if not again:
+            await self._settled(lambda one: one.in_flight <= one.busy)  # Nobody waits for a connection any more.
         row = await self._row("all of them, again and again" if again else "all of them, there", "crowded")
         self._note_unserved(row, new_may_get=("overloaded",) if again else ())
         self._tell(await self._crowds.release())
         await self._rest()
 
     async def _limited(self) -> None:
-        """Limits of a few seconds end what is slow, without anybody's help."""
-        await reload(self._around.session, self._sidecar, configuration(self._plan, self._around, **SHORT))
+        """There is room for half of them, and limits of a few seconds end what is slow, without anybody's help."""
+        room = self._plan.idle // 2
+        config = configuration(self._plan, self._around, **SHORT, connections=room)
+        await reload(self._around.session, self._sidecar, config)
         began = time.monotonic()
         for kind in SHORT_LIVED:
             await self._crowds.gather(kind, self._sidecar.url("roomy"))
+        self._note_unserved(await self._row(f"with room for {room:,}", "roomy"))
         for kind in SHORT_LIVED:
             await self._crowds.ended(kind)
         self._say(f"With limits of {SHORT['keepalive']} all of them were ended after {time.monotonic() - began:.1f} s:")

@@ -109,7 +109,13 @@ class Soak:
     async def _rotate(self) -> None:
         while True:
             await asyncio.sleep(self._plan.rotate_every)
-            await self._around.issuer.rotate_keys(keep_old=False)
+            # Nobody judges a token between the moments at which issuer and upstream hear of it: one of the new key
+            # would be refused as well, and the sidecar would rightly take renewal for no help.
+            self._around.upstream.stop()
+            try:
+                await self._around.issuer.rotate_keys(keep_old=False)
+            finally:
+                self._around.upstream.go_on()
 
     async def _reload(self) -> None:
         for number in itertools.count(1):
