@@ -36,6 +36,7 @@ lint: $(PROOF) ## ruff, formatting, mypy, and whether the generated documents ar
 	$(BIN)/python -m proxy.cli.reference --check
 	$(BIN)/python -m proxy.config.reference | diff -u docs/reference/configuration.md -
 	$(BIN)/python -m helm.values_schema --check
+	$(BIN)/python -m helm.dashboard --check
 
 format: $(STAMP) docs ## put code and generated documents in order
 	$(BIN)/ruff check --fix
@@ -45,6 +46,7 @@ docs: $(STAMP) ## write the generated documents
 	$(BIN)/python -m proxy.cli.reference --write
 	$(BIN)/python -m proxy.config.reference > docs/reference/configuration.md
 	$(BIN)/python -m helm.values_schema --write
+	$(BIN)/python -m helm.dashboard --write
 
 golden: $(STAMP) $(KUBERNETES_STAMP) ## write what the charts render to, which tests/helm compares with
 	@$(BIN)/python -m tests.helm.golden

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from helm.writing import write_or_check
 from proxy.config import json_schema
 
 Schema = dict[str, Any]
@@ -184,16 +185,7 @@ FILES: Final = {
 
 def main(arguments: list[str]) -> int:
     """Write the files, or say which of them are not what they would be written as."""
-    stale = []
-    for path, schema in FILES.items():
-        text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-        if arguments == ["--write"]:
-            path.write_text(text, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale.append(path)
-    for path in stale:
-        print(f"{path.relative_to(HERE.parent)} is not up to date: make docs")
-    return 1 if stale else 0
+    return write_or_check(FILES, arguments, HERE.parent)
 
 
 if __name__ == "__main__":

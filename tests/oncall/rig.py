@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from tests.admin.test_metrics import TABLE
 from tests.processes import Finished, require_program, run_program
 
 ROOT: Final = Path(__file__).parents[2]
@@ -16,6 +17,14 @@ SAMPLES: Final = sorted((Path(__file__).parent / "rules").glob("*.yaml"))
 RUNBOOK: Final = ROOT / "docs" / "runbook.md"
 
 METRIC: Final = re.compile(r"cognito_sidecar_\w+")
+LABELS: Final = {f"cognito_sidecar_{name}": labels for name, _, labels in TABLE} | {
+    f"cognito_sidecar_{name}_{part}": labels
+    for name, kind, labels in TABLE
+    if kind == "histogram"
+    for part in ("count", "bucket")
+}
+"""Of every metric that can be asked for."""
+
 TARGET_LABELS: Final = frozenset({"namespace", "job", "pod", "instance"})
 """What Prometheus puts on every series of a target."""
 

@@ -6,19 +6,13 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
 from proxy.tokens.backoff import MENDING
-from tests.admin.test_metrics import TABLE
-from tests.oncall.rig import ALERTS, METRIC, ROOT, SAMPLES, TARGET_LABELS, names, promtool, rules
-
-LABELS: Final = {f"cognito_sidecar_{name}": labels for name, _, labels in TABLE} | {
-    f"cognito_sidecar_{name}_count": labels for name, kind, labels in TABLE if kind == "histogram"
-}
-"""Of every metric that an alert can ask for."""
+from tests.oncall.rig import ALERTS, LABELS, METRIC, ROOT, SAMPLES, TARGET_LABELS, names, promtool, rules
 
 RULES = pytest.mark.parametrize("rule", rules(), ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
 
