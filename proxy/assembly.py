@@ -52,6 +52,8 @@ class Assembly:
         self._cache: TokenCache | None = None
         self._engine: Engine | None = None
         """Of the token cache that sidecars share, where one is configured."""
+        self._retired: set[asyncio.Task[None]] = set()
+        """The closing of those that are no longer configured."""
         self._stats: dict[str, UpstreamStats] = {}
         self._sources: dict[str, TokenSource] = {}
         """By upstream; several may share one."""
@@ -139,7 +141,7 @@ class Assembly:
         self._upstreams = upstreams
         self._listeners = {address: listeners[address] for address in routes}
         if engine is not self._engine and self._engine is not None:
-            _ = spawn(self._engine.close(), name="close the token cache")
+            self._retire(self._engine)
         self._engine, self._cache = engine, config.token_cache
         self._hand_over(before, config)
 
@@ -271,9 +273,16 @@ class Assembly:
         for source in {*self._sources.values()}:
             await source.close()
         if self._engine is not None:
-            await self._engine.close()
+            self._retire(self._engine)
+        if self._retired:
+            await asyncio.wait(self._retired)
         self._exchanges.close()
         self._connections.close()
+
+    def _retire(self, engine: Engine) -> None:
+        closing = spawn(engine.close(), name="close the token cache")
+        self._retired.add(closing)
+        closing.add_done_callback(self._retired.discard)
 
     async def _leave(self, listener: Listener) -> None:
         """An address that is no longer configured: finish what is under way there."""

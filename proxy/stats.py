@@ -53,6 +53,8 @@ class CacheStats:
         """By operation and result."""
         self.duration: dict[str, Histogram] = {}
         """By operation."""
+        self.left_alone = False
+        """It failed so often that it is asked only now and then."""
 
     def count(self, operation: str, result: str, seconds: float) -> None:
         self.operations[operation, result] += 1

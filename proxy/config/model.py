@@ -307,6 +307,10 @@ class RequireHeader(Mapping, frozen=True):
     value: Annotated[CallerKey, about("the value that callers must send")]
 
 
+LONGEST_TIMEOUT = 5.0
+"""Seconds. Whoever waits longer for an aid to the token would be served sooner without it."""
+
+
 class TokenCache(Mapping, frozen=True):
     url: Annotated[
         CacheUrl,
@@ -318,7 +322,9 @@ class TokenCache(Mapping, frozen=True):
     cert_file: Annotated[FilePath | None, about("PEM file of a client certificate and its chain")] = None
     key_file: Annotated[FilePath | None, about("PEM file of the client certificate's key, unencrypted")] = None
     key_prefix: Annotated[KeyPrefix, about("the beginning of every name in it")] = "cognito-sidecar"
-    timeout: Annotated[Duration, about("limit of one operation; then the sidecar goes on alone", gt=0)] = Duration(0.25)
+    timeout: Annotated[
+        Duration, about("limit of one operation; then the sidecar goes on alone", gt=0, le=LONGEST_TIMEOUT)
+    ] = Duration(0.25)
 
 
 class Limits(Mapping, frozen=True):

@@ -188,6 +188,11 @@ def cache_url(text: str) -> str:
         )
     if "@" in place:
         raise InvalidError("user name and password have keys of their own, username and password")
+    if scheme != "unix":
+        for one in place.split(","):
+            _, port = authority(one)
+            if port is not None:
+                parse_port(port, least=1)
     return text
 
 

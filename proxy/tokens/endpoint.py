@@ -197,16 +197,21 @@ def _read_grant(answer: Answer, auth: Auth, secret: Value, sent: float) -> Grant
         raise TokenError("malformed_response", "the token endpoint's answer has no token_type Bearer")
     if len(text) > LONGEST_TOKEN:
         raise TokenError("malformed_response", "the token is longer than 16 KiB")
-    if not _TOKEN.fullmatch(text):
+    if not may_be_sent(text):
         raise TokenError("malformed_response", "the token holds characters that no header field may carry")
     scopes = auth.scopes
     # Scopes are shown in /status: an endpoint that puts a credential there is not believed.
-    if _is_scopes(granted) and not _tells(granted, text, auth, secret):
+    if is_scopes(granted) and not _tells(granted, text, auth, secret):
         scopes = tuple(granted.split(" "))
     return Grant(Secret(text), token_life(fields.get("expires_in"), jwt_life(text, sent)), scopes)
 
 
-def _is_scopes(granted: object) -> TypeGuard[str]:
+def may_be_sent(token: str) -> bool:
+    """Whether a header field may carry it, as it is."""
+    return len(token) <= LONGEST_TOKEN and _TOKEN.fullmatch(token) is not None
+
+
+def is_scopes(granted: object) -> TypeGuard[str]:
     return isinstance(granted, str) and len(granted) <= _LONGEST_SCOPES and _SCOPES.fullmatch(granted) is not None
 
 

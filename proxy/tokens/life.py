@@ -39,14 +39,7 @@ def jwt_life(token: str, sent: float) -> float | None:
     seconds, so that a token's life has begun up to a second before anybody asked for it. That is taken off
     here: of a life of two seconds it may be the half.
     """
-    if token.count(".") != 2:
-        return None
-    import jwt  # noqa: PLC0415  (it brings cryptography with it, and is needed once an hour)
-
-    try:
-        claims = jwt.decode(token, options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-        return None
+    claims = _claims(token)
     expires, issued = _number(claims.get("exp")), _number(claims.get("iat"))
     if expires is None or issued is None or not expires > issued:
         return None
@@ -54,6 +47,23 @@ def jwt_life(token: str, sent: float) -> float | None:
     life = expires - issued - (early if 0.0 < early <= _EARLIEST_ISSUE else 0.0)
     # Not infinity less infinity, which is no number, and not nothing: `token_life` knows the least.
     return None if math.isnan(life) else max(life, SHORTEST)
+
+
+def jwt_end(token: str) -> float | None:
+    """`exp` of a JWT, in Unix time by the issuer's clock; None for anything that is not one."""
+    return _number(_claims(token).get("exp"))
+
+
+def _claims(token: str) -> dict[str, object]:
+    if token.count(".") != 2:
+        return {}
+    import jwt  # noqa: PLC0415  (it brings cryptography with it, and is needed once an hour)
+
+    try:
+        claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        return {}
+    return claims
 
 
 def _number(value: object) -> float | None:

@@ -255,6 +255,10 @@ def test_where_a_cache_is(text: str) -> None:
         ("redis+cluster://cache/1", "expected redis://HOST:PORT"),
         ("redis+sentinel://a:26379", "expected redis://HOST:PORT"),
         ("unix://relative", "expected redis://HOST:PORT"),
+        ("redis://cache:port", "expected a port from 1 to 65535"),
+        ("redis://cache:70000", "expected a port from 1 to 65535"),
+        ("redis+sentinel://a:26379,b:0/mymaster", "expected a port from 1 to 65535"),
+        ("rediss://[::1", "expected an IPv6 address in brackets"),
         ("redis://user:secret@cache", "user name and password have keys of their own"),
     ],
 )

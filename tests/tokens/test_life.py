@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.tokens.life import DEFAULT, LONGEST, SHORTEST, jwt_life, token_life
+from proxy.tokens.life import DEFAULT, LONGEST, SHORTEST, jwt_end, jwt_life, token_life
 
 
 def make_jwt(claims: object) -> str:
@@ -109,3 +109,10 @@ def test_what_is_no_jwt_claims_nothing(token: str) -> None:
 def test_a_token_of_ten_thousand_brackets_claims_nothing() -> None:
     body = urlsafe_b64encode(b"[" * 10_000).rstrip(b"=").decode()
     assert jwt_life(f"{body}.{body}.x", 0.0) is None
+
+
+def test_the_end_of_a_jwt_is_what_it_says() -> None:
+    assert jwt_end(make_jwt({"exp": 1_800_000_000})) == 1_800_000_000
+    assert jwt_end(make_jwt({"exp": "soon"})) is None
+    assert jwt_end(make_jwt([1])) is None
+    assert jwt_end("opaque") is None

@@ -23,6 +23,8 @@ from proxy.tokens.rules import margin
 
 SKEW: Final = 30.0
 """Seconds by which another pod's clock may be ahead of ours."""
+ROUNDING: Final = 1.0
+"""Seconds by which a life may differ from that of the JWT, whose times are whole seconds."""
 FIRST_LOOK: Final = 0.1
 """Seconds before the first look again while another renews; each wait is longer than the one before."""
 LAST_LOOK: Final = 2.0
@@ -62,11 +64,18 @@ class Verdict(Enum):
     """It cannot be what it says: nobody of ours wrote it, or a clock is wrong."""
 
 
-def judge(entry: Entry, held: Held | None, now: float, claimed: float | None) -> Verdict:
-    """Whether `entry` is to be taken in the place of `held`. `claimed` is the JWT's own life, where it is one."""
-    if entry.obtained > now + SKEW or (claimed is not None and entry.life > claimed + SKEW):
-        return Verdict.FALSE
+def judge(
+    entry: Entry, held: Held | None, now: float, claimed: float | None, claimed_end: float | None = None
+) -> Verdict:
+    """Whether `entry` is to be taken in the place of `held`.
+
+    `claimed` is the JWT's own life, and `claimed_end` its end in Unix time, where the token is one.
+    """
     expires = entry.obtained + entry.life
+    if entry.obtained > now + SKEW or (claimed is not None and entry.life > claimed + ROUNDING):
+        return Verdict.FALSE
+    if claimed_end is not None and expires > claimed_end + SKEW:
+        return Verdict.FALSE
     if now >= expires - margin(entry.life):
         return Verdict.USELESS
     if held is None:
@@ -141,6 +150,8 @@ class Breaker:
         return self.failures >= self.THRESHOLD
 
     def failed(self, now: float, drawn: float) -> Breaker:
+        if not self.asks(now):
+            return self  # It was asked before that was known: several sources fail by one and the same freeze.
         failures = self.failures + 1
         if failures < self.THRESHOLD:
             return replace(self, failures=failures)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from proxy.clock import Clock, Reading, stopwatch
-from proxy.config.model import Auth
+from proxy.config.model import LONGEST_TIMEOUT, Auth
 from proxy.log import logger
 from proxy.stats import CacheStats
 from proxy.tasks import spawn
 from proxy.tokens.endpoint import Grant, Obtained
 from proxy.tokens.identity import lasting_identity
-from proxy.tokens.life import jwt_life
+from proxy.tokens.life import jwt_end, jwt_life
 from proxy.tokens.shared.rules import (
     AFTER_FAILURE,
     Breaker,
@@ -34,17 +36,24 @@ from proxy.tokens.shared.rules import (
     patience,
 )
 from proxy.tokens.shared.sealing import NONCE, Seal, lock_name
-from proxy.tokens.shared.store import Store, StoreError
+from proxy.tokens.shared.store import Store, StoreError, Trouble
 
 T = TypeVar("T")
 
+MOST_OPERATIONS: Final = 10
+"""In one attempt that goes wrong as late as it can; all others pass within the time that another is waited for."""
+LEAST_LIMIT: Final = 0.05
+"""Seconds for one operation, however short a time requests wait for a token."""
 
 Call = Callable[[], Awaitable[Obtained]]
 """A call of the token endpoint. Raises TokenError."""
 
 
 class Engine:
-    """One store for all token sources of a process: it is left alone for all of them when it fails, and said once."""
+    """One store for all token sources of a process: it is left alone for all of them when it fails, and said once.
+
+    It has worked when a source has got all that it wanted of it: one that is full still answers what it is asked.
+    """
 
     def __init__(self, store: Store, clock: Clock, draw: Callable[[], float], stats: CacheStats) -> None:
         self.store = store
@@ -52,35 +61,92 @@ class Engine:
         self.draw = draw
         self.stats = stats
         self._breaker = Breaker()
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
     def share(self, auth: Auth) -> Sharing:
         """For the source of one client."""
         return Sharing(self, auth)
 
     async def close(self) -> None:
+        """When the last one who uses it has finished; after a reload that may be a call of the token endpoint later."""
+        await self._unused.wait()
         await self.store.close()
 
     @property
     def asks(self) -> bool:
         return self._breaker.asks(self.clock.read().monotonic)
 
-    async def do(self, operation: str, work: Awaitable[T], result: Callable[[T], str]) -> T:
-        """One operation, counted. Raises StoreError."""
-        began = stopwatch()
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        self._begin()
         try:
-            done = await work
+            yield
+        finally:
+            self._end()
+
+    def afterwards(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do that in the background: nobody waits for it but `close`."""
+        self._begin()
+        spawn(work, name="token-cache").add_done_callback(self._end)
+
+    def _begin(self) -> None:
+        self._users += 1
+        self._unused.clear()
+
+    def _end(self, _: object = None) -> None:
+        self._users -= 1
+        if not self._users:
+            self._unused.set()
+            self.store.rest()
+
+    async def do(self, operation: str, work: Awaitable[T], result: Callable[[T], str], limit: float | None = None) -> T:
+        """One operation, counted, within `limit` seconds and the store's own limit. Raises StoreError."""
+        began = stopwatch()
+        trouble: Trouble
+        try:
+            async with asyncio.timeout(limit):
+                done = await work
         except StoreError as error:
-            self.stats.count(operation, error.trouble, stopwatch() - began)
-            was_open = self._breaker.open
-            self._breaker = self._breaker.failed(self.clock.read().monotonic, self.draw())
-            if self._breaker.open and not was_open:
-                logger("tokens").warning("token_cache_left_alone", trouble=error.trouble)
-            raise
-        self.stats.count(operation, result(done), stopwatch() - began)
-        if self._breaker.open:
+            trouble = error.trouble
+        except TimeoutError:
+            trouble = "timeout"
+        else:
+            self.stats.count(operation, result(done), stopwatch() - began)
+            return done
+        self.stats.count(operation, trouble, stopwatch() - began)
+        if not self._breaker.failures:
+            logger("tokens").warning("token_cache_failed", operation=operation, trouble=trouble)
+        self._breaker = self._breaker.failed(self.clock.read().monotonic, self.draw())
+        self.stats.left_alone = self._breaker.open
+        raise StoreError(trouble)
+
+    def worked(self) -> None:
+        if self._breaker.failures:
             logger("tokens").info("token_cache_used_again")
         self._breaker = self._breaker.succeeded()
-        return done
+        self.stats.left_alone = False
+
+
+@dataclass
+class _Attempt:
+    """One time that a token is needed."""
+
+    owner: bytes
+    """Names it in the lock."""
+    lock: Lock = Lock.UNTRIED
+    tried: bool = False
+    """The lock may be ours, even where the engine did not say so in time."""
+    limit: float | None = None
+    """Seconds for one operation, where requests wait for the token."""
+
+
+class _Memory:
+    """What is kept over a reload."""
+
+    known: tuple[str, bytes] | None = None
+    """Name and content of the entry that holds the source's token, as it is in the engine."""
 
 
 class Sharing:
@@ -95,62 +161,68 @@ class Sharing:
         self._lock = "lock:" + lock_name(identity)
         self._lock_life = lock_life(float(auth.request_timeout), len(auth.client_secret))
         self._wait = float(auth.wait)
-        self._known: tuple[str, bytes] | None = None
-        """Name and content of the entry that holds the source's token, as it is in the engine."""
+        self._memory = _Memory()
 
     def follow(self, before: Sharing) -> None:
-        """Take the place of another one after a reload: the source keeps its token."""
-        self._known = before._known
+        """Take the place of another one after a reload: the source keeps its token, and a fetch may be running."""
+        self._memory = before._memory
 
     @property
     def longest(self) -> float:
         """Seconds that `obtain` may take besides its calls."""
-        return self._lock_life + self._wait
+        return self._lock_life + self._wait + MOST_OPERATIONS * LONGEST_TIMEOUT
 
     async def obtain(self, call: Call, held: Callable[[], Held | None]) -> Obtained:
         """A token: from the cache, or by `call`. Raises what `call` raises. `held` tells what the source has, now."""
         if not self._engine.asks:
+            self._memory.known = None
             return await call()
-        owner = os.urandom(16)
-        try:
-            taken, lock = await self._find(owner, held)
-        except StoreError:
-            return await call()
-        return taken or await self._call(call, owner, lock)
+        attempt = _Attempt(os.urandom(16))
+        with self._engine.used():
+            try:
+                taken = await self._find(attempt, held)
+            except StoreError:
+                return await self._alone(attempt, call)
+            except asyncio.CancelledError:
+                self._let_go(attempt)
+                raise
+            return taken or await self._call(attempt, call)
 
-    async def _find(self, owner: bytes, held: Callable[[], Held | None]) -> tuple[Obtained | None, Lock]:
-        """What the cache has, perhaps after waiting; else None, and whose the lock is. Raises StoreError."""
-        began, lock, looks = self._clock.read().monotonic, Lock.UNTRIED, 0
+    async def _find(self, attempt: _Attempt, held: Callable[[], Held | None]) -> Obtained | None:
+        """What the cache has, perhaps after waiting; None where the endpoint is to be called. Raises StoreError."""
+        began, looks = self._clock.read().monotonic, 0
         while True:
             ours = held()
-            if ours is not None and ours.refused:
-                await self._forget()
-            entry, verdict = await self._look(ours)
             usable = ours is not None and ours.usable and not ours.refused
+            attempt.limit = None if usable else max(self._wait / 4, LEAST_LIMIT)
+            if ours is not None and ours.refused:
+                await self._forget(attempt)
+            entry, verdict = await self._look(attempt, ours)
             most = patience(usable=usable, wait=self._wait, lock_life=self._lock_life)
-            match next_step(verdict, lock, waited=self._clock.read().monotonic - began, patience=most):
+            match next_step(verdict, attempt.lock, waited=self._clock.read().monotonic - began, patience=most):
                 case Step.TAKE if entry is not None:
-                    if lock is Lock.OURS:  # Somebody was quicker, between our look and our lock.
-                        await self._unlock(owner)
-                    return self._taken(entry), lock
+                    if attempt.lock is Lock.OURS:  # Somebody was quicker, between our look and our lock.
+                        await self._unlock(attempt)
+                    self._engine.worked()
+                    return self._taken(entry)
                 case Step.CALL:
-                    return None, lock
+                    return None
                 case Step.WAIT:
                     await self._pause(look_again_in(looks, self._engine.draw()))
                     looks += 1
             # The owner of a lock that was another's may have failed, or have died: then this one is next.
-            lock = await self._try_lock(owner)
+            await self._try_lock(attempt)
 
-    async def _look(self, held: Held | None) -> tuple[Entry | None, Verdict | None]:
+    async def _look(self, attempt: _Attempt, held: Held | None) -> tuple[Entry | None, Verdict | None]:
         """The first entry that one of our secrets opens and that is better than what is held."""
         verdict: Verdict | None = None
         for seal in self._seals:
-            entry, verdict = await self._read(seal, held)
+            entry, verdict = await self._read(attempt, seal, held)
             if verdict is Verdict.BETTER:
                 return entry, verdict
         return None, verdict
 
-    async def _read(self, seal: Seal, held: Held | None) -> tuple[Entry | None, Verdict | None]:
+    async def _read(self, attempt: _Attempt, seal: Seal, held: Held | None) -> tuple[Entry | None, Verdict | None]:
         entry: Entry | None = None
         verdict: Verdict | None = None
 
@@ -161,12 +233,14 @@ class Sharing:
             entry = seal.open(sealed)
             if entry is None:
                 return "rejected"
-            verdict = judge(entry, held, self._clock.read().wall, jwt_life(entry.token.reveal(), entry.obtained))
+            token = entry.token.reveal()
+            claimed, end = jwt_life(token, entry.obtained), jwt_end(token)
+            verdict = judge(entry, held, self._clock.read().wall, claimed, end)
             if verdict is Verdict.BETTER:
-                self._known = seal.name, sealed
+                self._memory.known = seal.name, sealed
             return {Verdict.FALSE: "rejected", Verdict.USELESS: "miss"}.get(verdict, "hit")
 
-        await self._engine.do("get", self._engine.store.get(seal.name), weigh)
+        await self._engine.do("get", self._engine.store.get(seal.name), weigh, attempt.limit)
         return entry, verdict
 
     def _taken(self, entry: Entry) -> Obtained:
@@ -175,53 +249,75 @@ class Sharing:
         sent = Reading(now.monotonic - age, now.wall - age)
         return Obtained(Grant(entry.token, entry.life, entry.scopes), sent, None)
 
-    async def _call(self, call: Call, owner: bytes, lock: Lock) -> Obtained:
+    async def _call(self, attempt: _Attempt, call: Call) -> Obtained:
         try:
             obtained = await call()
         except asyncio.CancelledError:
-            if lock is Lock.OURS:  # It would end by itself, but others need not wait for that.
-                _ = spawn(self._unlock(owner), name="free a lock of the token cache")
+            self._let_go(attempt)
             raise
         except Exception:
-            if lock is Lock.OURS:
-                await self._unlock(owner, after=AFTER_FAILURE)
+            self._let_go(attempt, after=AFTER_FAILURE)
             raise
-        await self._share(obtained)
-        if lock is Lock.OURS:
-            await self._unlock(owner)
+        if await self._share(obtained):
+            self._engine.worked()
+        self._let_go(attempt)
         return obtained
 
-    async def _share(self, obtained: Obtained) -> None:
+    async def _alone(self, attempt: _Attempt, call: Call) -> Obtained:
+        """The engine has failed: whoever waits for the token gets it first, and the others may get it after that."""
+        self._memory.known = None
+        try:
+            obtained = await call()
+        except BaseException:
+            self._let_go(attempt)
+            raise
+        self._engine.afterwards(self._share_late(attempt, obtained))
+        return obtained
+
+    async def _share_late(self, attempt: _Attempt, obtained: Obtained) -> None:
+        if self._engine.asks and await self._share(obtained) and attempt.tried:
+            await self._unlock(attempt)
+
+    async def _share(self, obtained: Obtained) -> bool:
         """Store a token that has just come. A failure of that is the engine's affair, not the token's."""
+        self._memory.known = None
         if obtained.secret not in self._secrets:
-            return
+            return False
         seal, grant = self._seals[self._secrets.index(obtained.secret)], obtained.grant
         entry = Entry(grant.token, obtained.sent.wall, grant.life, grant.scopes)
         sealed = seal.close(entry, os.urandom(NONCE))
-        self._known = seal.name, sealed
-        await self._quietly("put", self._engine.store.put(seal.name, sealed, grant.life))
+        self._memory.known = seal.name, sealed
+        return await self._quietly("put", self._engine.store.put(seal.name, sealed, grant.life))
 
-    async def _forget(self) -> None:
+    async def _forget(self, attempt: _Attempt) -> None:
         """The upstream refused the token: remove its entry, unless somebody has put a newer one there."""
-        if self._known is None:
+        if self._memory.known is None:
             return
-        (name, sealed), self._known = self._known, None
+        (name, sealed), self._memory.known = self._memory.known, None
         removed = self._engine.store.remove(name, sealed)
-        await self._engine.do("remove", removed, lambda done: "success" if done else "miss")
+        await self._engine.do("remove", removed, lambda done: "success" if done else "miss", attempt.limit)
 
-    async def _try_lock(self, owner: bytes) -> Lock:
-        taken = self._engine.store.take(self._lock, owner, self._lock_life)
-        got = await self._engine.do("lock", taken, lambda done: "success" if done else "busy")
-        return Lock.OURS if got else Lock.TAKEN
+    async def _try_lock(self, attempt: _Attempt) -> None:
+        taken = self._engine.store.take(self._lock, attempt.owner, self._lock_life)
+        attempt.tried = True
+        got = await self._engine.do("lock", taken, lambda done: "success" if done else "busy", attempt.limit)
+        attempt.lock = Lock.OURS if got else Lock.TAKEN
+        attempt.tried = got
 
-    async def _unlock(self, owner: bytes, *, after: float = 0.0) -> None:
-        await self._quietly("unlock", self._engine.store.remove(self._lock, owner, after=after))
+    def _let_go(self, attempt: _Attempt, *, after: float = 0.0) -> None:
+        """Free the lock if it is ours. It would end by itself, but others need not wait for that."""
+        if attempt.tried and self._engine.asks:
+            self._engine.afterwards(self._unlock(attempt, after=after))
 
-    async def _quietly(self, operation: str, work: Awaitable[object]) -> None:
+    async def _unlock(self, attempt: _Attempt, *, after: float = 0.0) -> None:
+        await self._quietly("unlock", self._engine.store.remove(self._lock, attempt.owner, after=after))
+
+    async def _quietly(self, operation: str, work: Awaitable[object]) -> bool:
         try:
             await self._engine.do(operation, work, lambda _: "success")
         except StoreError:
-            pass
+            return False
+        return True
 
     async def _pause(self, seconds: float) -> None:
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

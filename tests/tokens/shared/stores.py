@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from proxy.clock import Clock
 from proxy.tokens.shared.store import StoreError, Trouble
 
@@ -14,21 +16,32 @@ class MemoryStore:
         self._kept: dict[str, tuple[bytes, float]] = {}
         self.trouble: Trouble | None = None
         """What every operation fails with."""
+        self.troubles: dict[str, Trouble] = {}
+        """What operations of some kinds fail with."""
+        self.held: dict[str, asyncio.Event] = {}
+        """Operations of these kinds are carried out, and not answered until then."""
         self.asked: list[str] = []
         """The operations, in order."""
 
     def _now(self, operation: str) -> float:
         self.asked.append(operation)
-        if self.trouble is not None:
-            raise StoreError(self.trouble)
+        trouble = self.trouble or self.troubles.get(operation)
+        if trouble is not None:
+            raise StoreError(trouble)
         return self._clock.read().monotonic
+
+    async def _answered(self, operation: str) -> None:
+        if operation in self.held:
+            await self.held[operation].wait()
 
     def _found(self, name: str, now: float) -> bytes | None:
         value, end = self._kept.get(name, (None, 0.0))
         return value if end > now else None
 
     async def get(self, name: str) -> bytes | None:
-        return self._found(name, self._now("get"))
+        found = self._found(name, self._now("get"))
+        await self._answered("get")
+        return found
 
     async def put(self, name: str, value: bytes, seconds: float) -> None:
         self._kept[name] = value, self._now("put") + seconds
@@ -38,6 +51,7 @@ class MemoryStore:
         if self._found(name, now) is not None:
             return False
         self._kept[name] = owner, now + seconds
+        await self._answered("take")
         return True
 
     async def remove(self, name: str, value: bytes, *, after: float = 0.0) -> bool:
@@ -46,6 +60,9 @@ class MemoryStore:
             return False
         self._kept[name] = value, now + after
         return True
+
+    def rest(self) -> None:
+        pass
 
     async def close(self) -> None:
         self.asked.append("close")

@@ -44,12 +44,26 @@ def _entry(token: str = "theirs", *, age: float = 0, life: float = 3600) -> Entr
         pytest.param(_entry("ours"), OURS._replace(refused=True), None, Verdict.NO_BETTER, id="and it is another one"),
         pytest.param(_entry(age=-20), None, None, Verdict.BETTER, id="another clock may be a little ahead"),
         pytest.param(_entry(age=-31), None, None, Verdict.FALSE, id="but not much"),
-        pytest.param(_entry(life=3600), None, 3590.0, Verdict.BETTER, id="a JWT that says about the same"),
+        pytest.param(_entry(life=3600), None, 3599.5, Verdict.BETTER, id="a JWT that says about the same"),
         pytest.param(_entry(life=3600), None, 300.0, Verdict.FALSE, id="a JWT that says less"),
     ],
 )
 def test_an_entry_is_judged(entry: Entry, held: Held | None, claimed: float | None, verdict: Verdict) -> None:
     assert judge(entry, held, NOW, claimed) is verdict
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict"),
+    [
+        pytest.param(NOW + 3600, Verdict.BETTER, id="when it says"),
+        pytest.param(NOW + 3575, Verdict.BETTER, id="clocks may differ a little"),
+        pytest.param(NOW + 60, Verdict.FALSE, id="an old token, as if it were new"),
+        pytest.param(NOW - 60, Verdict.FALSE, id="a dead one"),
+        pytest.param(float("inf"), Verdict.BETTER, id="it does not say when"),
+    ],
+)
+def test_the_end_that_the_token_itself_tells_counts(ends: float, verdict: Verdict) -> None:
+    assert judge(_entry(), None, NOW, 3600.0, ends) is verdict
 
 
 @pytest.mark.parametrize(
@@ -90,6 +104,8 @@ def test_the_engine_is_left_alone_for_longer_and_longer() -> None:
     breaker, now, pauses = Breaker(), 0.0, []
     for _ in range(14):
         breaker = breaker.failed(now, 1.0)
+        if breaker.open:
+            assert breaker.failed(now, 1.0) == breaker, "what was asked before that was known"
         pauses.append(breaker.closed_until - now if breaker.open else 0.0)
         assert breaker.asks(now) is not breaker.open
         now = max(now, breaker.closed_until)

@@ -98,6 +98,9 @@ def test_a_cut_is_noticed(cut: int) -> None:
         pytest.param(ENTRY._replace(obtained=float("nan")), id="no time"),
         pytest.param(ENTRY._replace(token=Secret("")), id="no token"),
         pytest.param(ENTRY._replace(token=Secret("x" * 17_000)), id="too long a token"),
+        pytest.param(ENTRY._replace(token=Secret("x\r\nHost: evil.example")), id="more than one field"),
+        pytest.param(ENTRY._replace(token=Secret("x y")), id="two words"),
+        pytest.param(ENTRY._replace(scopes=("a/x", "\r\n")), id="scopes that are none"),
         pytest.param(ENTRY._replace(token=Secret("x" * LONGEST)), id="far too long"),
     ],
 )

@@ -16,6 +16,7 @@ from proxy.tokens.shared.sealing import lock_name
 from proxy.tokens.shared.sharing import Engine
 from proxy.tokens.source import TokenSource
 from tests.fakes import FakeClock
+from tests.forward.rig import until
 from tests.tokens.helpers import OTHER_SECRET, SECRET, FakeEndpoint, failure, log_lines, make_auth
 from tests.tokens.shared.stores import MemoryStore
 
@@ -25,16 +26,17 @@ LIFE = 3600.0
 class Pod:
     """One sidecar's token source."""
 
-    def __init__(self, fleet: Fleet, **changes: Any) -> None:
+    def __init__(self, fleet: Fleet, clock: FakeClock | None = None, **changes: Any) -> None:
         self.draws = 0.5
+        clock = clock or fleet.clock
         self.auth = make_auth(**changes)
         self.stats = CacheStats()
-        self.engine = Engine(fleet.store, fleet.clock, lambda: self.draws, self.stats)
+        self.engine = Engine(fleet.store, clock, lambda: self.draws, self.stats)
         self.endpoint = fleet.endpoint
         self.source = TokenSource(
             self.auth,
             ("orders",),
-            clock=fleet.clock,
+            clock=clock,
             draw=lambda: self.draws,
             connect=self._connect,
             sharing=self.engine.share(self.auth),
@@ -211,7 +213,7 @@ async def test_without_the_engine_each_goes_on_alone(fleet: Fleet, trouble: Any)
             await fleet.clock.turn(LIFE)
     assert all(pod.source.current() for pod in pods)
     assert pods[0].stats.operations["get", trouble] >= 3
-    said = [line for line in lines if line["event"] == "token_cache_left_alone"]
+    said = [line for line in lines if line["event"] == "token_cache_failed"]
     assert len(said) == 3, "once by each"
     assert {line["trouble"] for line in said} == {trouble}
 
@@ -288,3 +290,140 @@ async def test_the_source_is_alive_while_it_waits_for_another(fleet: Fleet) -> N
     assert second.source.alive()
     fleet.endpoint.release()
     await fleet.clock.turn(3)
+
+
+async def test_a_source_that_is_closed_before_its_call_frees_its_lock(fleet: Fleet) -> None:
+    fleet.store.held["take"] = asyncio.Event()
+    first = await fleet.start()
+    assert fleet.store.locked
+    await first.source.close()
+    fleet.store.held.clear()
+    await fleet.clock.turn(0)
+    assert fleet.calls == 0
+    assert not fleet.store.locked
+
+
+async def test_an_engine_is_closed_when_the_last_fetch_has_ended(fleet: Fleet) -> None:
+    fleet.endpoint.hold()
+    first = await fleet.start()
+    first.source.update(first.auth, ("orders",), sharing=None)
+    closing = asyncio.ensure_future(first.engine.close())
+    await fleet.clock.turn(1)
+    assert "close" not in fleet.store.asked
+    fleet.endpoint.release()
+    await fleet.clock.turn(1)
+    await closing
+    assert fleet.store.asked[-1] == "close"
+    assert len(fleet.store.names) == 1
+    assert not fleet.store.locked
+    assert first.source.current() is not None
+
+
+async def test_a_token_that_came_during_a_reload_is_removed_when_it_is_refused(fleet: Fleet) -> None:
+    fleet.endpoint.hold()
+    first = await fleet.start()
+    first.source.update(first.auth, ("orders",), sharing=first.engine.share(first.auth))
+    fleet.endpoint.release()
+    await fleet.clock.turn(1)
+    recovery = asyncio.ensure_future(first.source.refused(first.token().number, 5))
+    await fleet.clock.turn(1)
+    assert (await recovery).outcome == "renewed"
+    assert first.stats.operations["remove", "success"] == 1
+
+
+async def test_a_token_that_was_not_shared_takes_nothing_with_it_when_it_is_refused(fleet: Fleet) -> None:
+    first, second = await fleet.start(), await fleet.start()
+    fleet.store.trouble = "connection"
+    await fleet.clock.turn(LIFE * 0.75 + 1)
+    assert first.token() != second.token(), "each has called"
+    fleet.store.trouble = None
+    recovery = asyncio.ensure_future(first.source.refused(first.token().number, 5))
+    await fleet.clock.turn(1)
+    await recovery
+    assert first.stats.operations["remove", "success"] == 0, "the entry is of another token"
+
+
+async def test_what_one_got_alone_is_there_for_the_others_when_the_engine_is_back_at_once(fleet: Fleet) -> None:
+    fleet.store.troubles["get"] = "timeout"
+    fleet.endpoint.hold()
+    first = await fleet.start()
+    fleet.store.troubles.clear()
+    fleet.endpoint.release()
+    await fleet.clock.turn(0)
+    assert first.origin == "endpoint"
+    assert (await fleet.start()).origin == "cache"
+    assert fleet.calls == 1
+
+
+async def test_a_lock_that_came_too_late_is_freed(fleet: Fleet) -> None:
+    """The engine took it, and did not answer in time."""
+    fleet.store.held["take"] = asyncio.Event()
+    pod = await fleet.start(wait=0.2)
+    await until(lambda: fleet.calls == 1)
+    await until(lambda: not fleet.store.locked)
+    assert pod.source.current() is not None
+
+
+@pytest.mark.parametrize("operation", ["get", "take"])
+async def test_a_request_does_not_wait_for_an_engine_for_all_of_its_time(fleet: Fleet, operation: str) -> None:
+    fleet.store.held[operation] = asyncio.Event()
+    pod = await fleet.start(wait=0.2)
+    await until(lambda: pod.source.current() is not None)
+    assert fleet.clock.read().monotonic == FakeClock().monotonic, "no time has passed for the request"
+    assert pod.stats.operations[{"take": "lock"}.get(operation, operation), "timeout"] == 1
+
+
+@pytest.mark.parametrize("operation", ["take", "put"])
+async def test_one_that_is_full_is_left_alone_too_though_it_answers(fleet: Fleet, operation: str) -> None:
+    fleet.store.troubles[operation] = "full"
+    with log_lines() as lines:
+        pod = await fleet.start()
+        for _ in range(Breaker.THRESHOLD - 1):
+            await fleet.clock.turn(LIFE * 0.75 + 1)
+    assert pod.stats.left_alone
+    assert [line["event"] for line in lines if "cache" in line["event"]] == ["token_cache_failed"]
+    fleet.store.troubles.clear()
+    await fleet.clock.turn(LIFE * 0.75 + 1)
+    assert not pod.stats.left_alone
+
+
+async def test_one_freeze_is_one_reason_to_leave_it_alone_however_many_sources_it_hits(fleet: Fleet) -> None:
+    pod = await fleet.start()
+    fleet.store.held["get"] = asyncio.Event()
+    others = [
+        TokenSource(
+            make_auth(client_id=Value(f"client-{number}"), wait=0.2),
+            ("orders",),
+            clock=fleet.clock,
+            draw=lambda: 0.5,
+            connect=pod._connect,
+            sharing=pod.engine.share(make_auth(client_id=Value(f"client-{number}"), wait=0.2)),
+        )
+        for number in range(20)
+    ]
+    for source in others:
+        source.start()
+    await until(lambda: all(source.current() is not None for source in others))
+    assert not pod.engine.asks
+    await fleet.clock.turn(Breaker.SHORTEST)
+    assert pod.engine.asks
+
+
+@pytest.mark.parametrize("ahead", [-600.0, -20.0, 20.0, 600.0])
+async def test_a_pod_whose_clock_is_wrong_costs_calls_and_no_request(fleet: Fleet, ahead: float) -> None:
+    right = [await fleet.start(), await fleet.start()]
+    clock = FakeClock(wall=fleet.clock.wall + ahead)
+    wrong = Pod(fleet, clock)
+    wrong.source.start()
+    await clock.turn(0)
+    for _ in range(int(4 * LIFE / 30)):
+        await fleet.clock.turn(30)
+        await clock.turn(30)
+        assert all(pod.source.current() is not None for pod in (*right, wrong))
+    assert fleet.calls <= 3 * 6, "no more than each for itself"
+    assert len({pod.token() for pod in right}) <= 2
+
+
+async def test_with_requests_that_do_not_wait_it_is_asked_all_the_same(fleet: Fleet) -> None:
+    await fleet.start(wait=0)
+    assert (await fleet.start(wait=0)).origin == "cache"

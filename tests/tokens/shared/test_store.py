@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from redis.asyncio import Redis, RedisCluster
 
 from proxy.config.model import Duration, TokenCache, Value
 from proxy.tokens.shared.store import RedisStore, StoreError, client, trouble_of
-from tests.processes import free_port
-from tests.tokens.shared.engines import Valkey, valkey
+from tests.certificates import Authority
+from tests.fakes import settle
+from tests.processes import Program, free_port
+from tests.tokens.shared.engines import Valkey, redis_with_tls, server_program, tls_url, valkey
 
 PATIENT = Duration(5)
 
@@ -118,6 +121,116 @@ async def test_it_is_full(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="full"):
             await _fill(store)
         await store.close()
+
+
+async def test_an_answer_that_comes_too_late_is_nobody_elses(tmp_path: Path) -> None:
+    """A frozen engine answers each word when it wakes up: the login's answer is not that of the next command."""
+    async with valkey(tmp_path, "--requirepass", "right") as server:
+        writer = RedisStore(_settings(server.url, password=Value("right")))
+        await writer.put("a", b"one", 60)
+        store = RedisStore(_settings(server.url, password=Value("right"), timeout=Duration(0.2)))
+        server.freeze()
+        with pytest.raises(StoreError, match="timeout"):
+            await store.get("a")
+        asking = asyncio.ensure_future(store.get("a"))
+        await settle()
+        server.thaw()
+        with suppress(StoreError):  # It may have woken up too late for this one as well.
+            assert await asking == b"one"
+        assert await writer.get("a") == b"one"
+        await store.close()
+        await writer.close()
+
+
+async def test_at_rest_it_has_no_connection(store: RedisStore, server: Valkey) -> None:
+    await store.put("a", b"one", 60)
+    assert await server.clients() == 1
+    store.rest()
+    async with asyncio.timeout(5):
+        while await server.clients():
+            pass
+    assert await store.get("a") == b"one"
+
+
+async def test_a_user_of_its_own_with_few_rights(tmp_path: Path) -> None:
+    user = ("sidecar", "on", ">right", "~test:*", "+get", "+set", "+eval", "+del", "+pexpire")
+    async with redis_with_tls(tmp_path, "--user", *user) as (server, authority):
+        settings = {"username": Value("sidecar"), "password": Value("right"), "ca_file": authority.ca_file}
+        store = RedisStore(_settings(tls_url(server), key_prefix="test", **settings))
+        await store.put("a", b"one", 60)
+        assert await store.get("a") == b"one"
+        assert await store.take("lock", b"me", 60)
+        assert await store.remove("lock", b"me", after=60)
+        assert await store.remove("lock", b"me")
+        await store.close()
+        elsewhere = RedisStore(_settings(tls_url(server), key_prefix="other", **settings))
+        assert await _trouble(elsewhere) == "denied"
+        wrong = RedisStore(_settings(tls_url(server), **settings | {"password": Value("wrong")}))
+        assert await _trouble(wrong) == "denied"
+
+
+async def test_tls_is_verified_and_its_keys_are_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with redis_with_tls(tmp_path) as (server, authority):
+        trusted = tmp_path / "trusted"
+        trusted.mkdir()
+        other = Authority(trusted)
+        keys = tmp_path / "keys"
+        monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+        # The system trusts the server's authority; but a file says whom to trust instead.
+        monkeypatch.setenv("SSL_CERT_FILE", authority.ca_file)
+        assert await _trouble(RedisStore(_settings(tls_url(server), ca_file=other.ca_file))) == "connection"
+        for ca_file in (authority.ca_file, None):
+            store = RedisStore(_settings(tls_url(server), ca_file=ca_file))
+            await store.put("a", b"one", 60)
+            await store.close()
+        named = RedisStore(_settings(tls_url(server).replace("127.0.0.1", "localhost"), ca_file=authority.ca_file))
+        assert await _trouble(named) == "connection"
+        assert not keys.exists()
+
+
+async def test_a_client_certificate(tmp_path: Path) -> None:
+    async with redis_with_tls(tmp_path, "--tls-auth-clients", "yes") as (server, authority):
+        mine = authority.issue("sidecar")
+        without = RedisStore(_settings(tls_url(server), ca_file=authority.ca_file))
+        assert await _trouble(without) == "connection"
+        files = {"ca_file": authority.ca_file, "cert_file": mine.cert, "key_file": mine.key}
+        store = RedisStore(_settings(tls_url(server), **files))
+        await store.put("a", b"one", 60)
+        await store.close()
+
+
+async def test_a_cluster(tmp_path: Path) -> None:
+    async with redis_with_tls(tmp_path, "--cluster-enabled", "yes", "--tls-cluster", "yes") as (server, authority):
+        await server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        async with asyncio.timeout(20):
+            while b"cluster_state:ok" not in await server.ask("CLUSTER", "INFO"):
+                pass
+        url = tls_url(server).replace("rediss:", "rediss+cluster:")
+        store = RedisStore(_settings(url, ca_file=authority.ca_file))
+        for _ in range(2):
+            await store.put("a", b"one", 60)
+            assert await store.get("a") == b"one"
+            assert await store.remove("a", b"one")
+            store.rest()
+        await store.close()
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        assert await _trouble(RedisStore(_settings(url, ca_file=Authority(elsewhere).ca_file))) == "connection"
+
+
+async def test_sentinels(tmp_path: Path, server: Valkey) -> None:
+    port, file = free_port(), tmp_path / "sentinel.conf"
+    file.write_text(f"port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {server.port} 1\n")
+    sentinel = await Program.start(server_program(), str(file), "--sentinel")
+    await sentinel.printed("monitor master")
+    store = RedisStore(_settings(f"redis+sentinel://127.0.0.1:{port}/mymaster"))
+    await store.put("a", b"one", 60)
+    assert await store.get("a") == b"one"
+    await store.close()
+    assert await _trouble(RedisStore(_settings(f"redis+sentinel://127.0.0.1:{port}/other"))) == "connection"
+    await sentinel.stop()
 
 
 async def test_it_ends_and_comes_back(server: Valkey, store: RedisStore) -> None:
