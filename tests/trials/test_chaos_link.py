@@ -115,11 +115,15 @@ async def test_a_cut_comes_after_so_many_bytes(bed: _Bed, after: int) -> None:
     near, far = await bed.connect()
     near.send(ASKED)
     await far.head()
-    bed.link.cut(after)
+    bed.link.cut(lambda: after)
     far.send(ANSWER)
     assert await near.rest() == ANSWER[:after]
     await far.gone()
     assert bed.link.passages[0].returned == after
+    bed.link.cut(None)
+    near, far = await bed.connect()
+    far.send(ANSWER)
+    assert await near.take(len(ANSWER)) == ANSWER
 
 
 async def test_a_reset_is_seen_at_both_ends_and_noted(bed: _Bed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import fcntl
 import os
 import signal
 import time
@@ -19,6 +20,10 @@ from trials.chaos.records import Done
 from trials.chaos.script import Fault
 from trials.world import EMULATOR, Surroundings
 
+_CUTS = (0, 1, 20, 100, 5_000)
+"""Bytes of an answer after which a connection is cut: before it, in its first line, in its head, in its body."""
+_PIPE = 4096
+"""Bytes that fit into the pipe, which are soon written."""
 _SOON = 0.2
 """Seconds between the two parts of a file that is written in two parts."""
 
@@ -29,6 +34,7 @@ class LogPipe:
     def __init__(self, pipe: Path, file: Path) -> None:
         os.mkfifo(pipe)
         self._reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(self._reading, fcntl.F_SETPIPE_SZ, _PIPE)
         self._file = file.open("ab")
         self.flow()
 
@@ -141,7 +147,7 @@ class Faults:
             case "reset":
                 link.reset(fault.detail["share"], self._random)
             case "cut":
-                link.cut(fault.detail["after"])
+                link.cut(lambda: self._random.choice(_CUTS))
             case "delayed":
                 link.delay(fault.detail["seconds"])
             case "stalled":
@@ -149,10 +155,15 @@ class Faults:
             case _:
                 link.shut()
         await asyncio.sleep(fault.lasts)
-        if what in ("delayed", "stalled"):
-            link.flow()
-        elif what == "shut":
-            await link.open()
+        match what:
+            case "cut":
+                link.cut(None)
+            case "delayed":
+                link.delay(0.0)
+            case "stalled":
+                link.flow()
+            case "shut":
+                await link.open()
 
     # Tokens.
 

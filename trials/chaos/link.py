@@ -12,6 +12,7 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 
@@ -98,6 +99,7 @@ class Link:
         self._target = target
         self._tls = tls
         self._delay = 0.0
+        self._cut_after: Callable[[], int] | None = None
         self._flows = asyncio.Event()
         self._flows.set()
         self._server: asyncio.Server | None = None
@@ -126,12 +128,13 @@ class Link:
     def flow(self) -> None:
         """Everything passes."""
         self._flows.set()
-        self._delay = 0.0
 
-    def cut(self, after: int) -> None:
-        """Close each present connection after so many bytes more of what the peer sends."""
-        for pair in self._pairs.values():
-            pair.left = after
+    def cut(self, after: Callable[[], int] | None) -> None:
+        """From now on, close each connection after so many bytes of what its peer sends; None: no more of that.
+
+        `after` is called for each connection.
+        """
+        self._cut_after = after
 
     def reset(self, share: float, random: Random) -> int:
         """Reset about this share of the connections; how many that were."""
@@ -194,6 +197,8 @@ class Link:
         writer = pair.inner
         while data := await reader.read(_PIECE):
             await self._hold()
+            if pair.left is None and self._cut_after is not None:
+                pair.left = self._cut_after()
             if pair.left is not None:
                 data, pair.left = data[: pair.left], pair.left - min(len(data), pair.left)
             pair.returns(data)

@@ -36,10 +36,15 @@ class Kind(NamedTuple):
 
     needs: str
     lasts: tuple[float, float] = (0.0, 0.0)
+    """Seconds, from and to."""
+    long: float = 0.0
+    """Seconds that it lasts now and then, which is longer than somebody's patience."""
     detail: Callable[[Random], dict[str, Any]] = lambda _: {}
 
 
 GOOD_CONFIGS: Final = ("small pool", "other timeouts", "other header", "one upstream more", "other scopes", "no log")
+_LONG: Final = 0.3
+"""How often something lasts long."""
 BAD_CONFIGS: Final = (
     *("broken YAML", "unknown key", "no upstreams", "empty", "half", "gone", "no secret", "port in use"),
 )
@@ -73,40 +78,43 @@ def _endpoint(random: Random) -> dict[str, Any]:
 
 
 def _link(name: str) -> dict[str, Kind]:
+    """Of those that let nothing through, one at a time: the others would not be noticed."""
     return {
         f"{name} link reset": Kind("", detail=lambda random: {"share": random.choice((0.3, 0.6, 1.0))}),
         f"{name} link delayed": Kind(
-            f"{name} link", (0.5, 2.0), lambda random: {"seconds": random.choice((0.02, 0.1, 0.3))}
+            f"{name} link", (0.3, 1.5), detail=lambda random: {"seconds": random.choice((0.02, 0.1, 0.3))}
         ),
-        f"{name} link cut": Kind("", detail=lambda random: {"after": random.choice((0, 1, 50, 700, 5_000, 60_000))}),
-        f"{name} link stalled": Kind(f"{name} link", (0.3, 4.0)),
-        f"{name} link shut": Kind(f"{name} link", (0.2, 2.5)),
+        f"{name} link cut": Kind(name, (0.2, 0.6)),
+        f"{name} link stalled": Kind(name, (0.2, 0.8), long=4.0),
+        f"{name} link shut": Kind(name, (0.2, 1.0)),
     }
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "upstream killed": Kind("upstream", (0.1, 2.0)),
-    "upstream stopped": Kind("upstream", (0.2, 5.0)),
+    "upstream killed": Kind("upstream", (0.1, 1.0)),
+    "upstream stopped": Kind("upstream", (0.2, 0.8), long=4.5),
     **_link("upstream"),
     **_link("issuer"),
-    "token endpoint": Kind("token endpoint", (1.0, 5.0), _endpoint),
+    "token endpoint": Kind("token endpoint", (1.0, 5.0), detail=_endpoint),
     "keys rotated": Kind("", detail=lambda random: {"keep_old": random.random() < 0.3}),
-    "secret rotated": Kind("secret", (0.0, 3.0), lambda random: {"how": random.choice(("at once", "in two parts"))}),
+    "secret rotated": Kind(
+        "secret", (0.0, 3.0), detail=lambda random: {"how": random.choice(("at once", "in two parts"))}
+    ),
     "secret exchanged": Kind("secret", (5.0, 6.0)),
     "good configuration": Kind(
         "configuration",
         (0.3, 2.0),
-        lambda random: {"variant": random.choice(GOOD_CONFIGS), "hangup": random.random() < 0.7},
+        detail=lambda random: {"variant": random.choice(GOOD_CONFIGS), "hangup": random.random() < 0.7},
     ),
     "bad configuration": Kind(
         "configuration",
         (0.3, 2.0),
-        lambda random: {"variant": random.choice(BAD_CONFIGS), "hangup": random.random() < 0.7},
+        detail=lambda random: {"variant": random.choice(BAD_CONFIGS), "hangup": random.random() < 0.7},
     ),
-    "hangups": Kind("", (0.2, 1.0), lambda random: {"count": random.choice((3, 20, 100))}),
-    "sidecar frozen": Kind("sidecar", (1.0, 7.0)),
-    "log stalled": Kind("log", (1.0, 4.0)),
-    "connections taken": Kind("connections", (0.5, 2.0), lambda random: {"count": random.choice((50, 200))}),
+    "hangups": Kind("", (0.2, 1.0), detail=lambda random: {"count": random.choice((3, 20, 100))}),
+    "sidecar frozen": Kind("sidecar", (0.5, 3.0), long=6.0),
+    "log stalled": Kind("log", (1.0, 5.0)),
+    "connections taken": Kind("connections", (0.5, 2.0), detail=lambda random: {"count": random.choice((50, 200))}),
 }
 
 
@@ -126,7 +134,8 @@ def write_script(kinds: Sequence[str], seed: int, seconds: float, *, pause: floa
         if card is not None:
             deck.remove(card)
             kind = KINDS[card]
-            lasts = min(random.uniform(*kind.lasts), seconds - at)
+            lasts = kind.long if kind.long and random.random() < _LONG else random.uniform(*kind.lasts)
+            lasts = min(lasts, seconds - at)
             script.append(Fault(round(at, 2), card, round(lasts, 2), kind.detail(random)))
             if kind.needs:
                 busy[kind.needs] = at + lasts + 0.1
