@@ -214,13 +214,12 @@ async def surroundings(
 
 @asynccontextmanager
 async def _emulator(token_lifetime: int) -> AsyncIterator[str]:
-    port = free_port()
-    command = ("-m", "proxy", "emulator", "--port", str(port), "--token-lifetime", f"{token_lifetime}s")
+    command = ("-m", "proxy", "emulator", "--port", "0", "--token-lifetime", f"{token_lifetime}s")
     scopes = ("--scope", EMULATOR.scope, "--scope", EMULATOR.second_scope)
     emulator = await Process.start(sys.executable, *command, *scopes)
     try:
-        await emulator.printed("The emulator serves")
-        yield f"http://127.0.0.1:{port}"
+        said = await emulator.printed("The emulator serves at ")
+        yield said.removeprefix("The emulator serves at ").split(" ")[0]
     finally:
         await emulator.stop()
 
