@@ -284,6 +284,15 @@ async def end(sidecar: Sidecar, *, seconds: float = 20.0) -> int | None:
         return None
 
 
+def leave_nothing_behind() -> None:
+    """SIGTERM ends a trial as Ctrl-C does, by cancelling it: what it has started is ended with it.
+
+    A shell that starts it in the background has Ctrl-C ignored, which is put right as well.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
 def replace_file(path: Path, text: str) -> None:
     """Whoever reads the file finds the old text or the new one, and never a part."""
     new = path.with_name(path.name + ".new")

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from tests.processes import free_port
 from trials.abuse.play import Plan, play
-from trials.world import LOG
+from trials.world import LOG, leave_nothing_behind
 
 IDLE, SLOW = 5_000, 1_000
 
 
 def main() -> int:
     chosen = _options().parse_args()
+    leave_nothing_behind()
     plan = Plan(int(IDLE * chosen.scale), int(SLOW * chosen.scale), chosen.seconds, free_port())
     _allow_files(plan)
     with tempfile.TemporaryDirectory(prefix="abuse-") as directory:

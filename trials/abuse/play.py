@@ -83,7 +83,8 @@ class Crowds:
                 crowd.send(signal.SIGTERM)
         for kind, crowd in self._there.items():
             await crowd.ended()
-            told[kind] = json.loads(crowd.output.strip().splitlines()[-1])
+            last = crowd.output.rpartition("{")  # Nothing, where it was ended before it had begun.
+            told[kind] = json.loads("{" + last[2]) if last[1] else {}
         self._there = {}
         return told
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from trials.soak.growth import FEWEST, WARM_UP
 from trials.soak.play import Plan, soak
 from trials.soak.report import HEADER, WARMED_UP, Row, draw, line, table, verdict
-from trials.world import LOG
+from trials.world import LOG, leave_nothing_behind
 
 RESULTS = Path(__file__).parents[2] / ".soak"
 
 
 def main() -> int:
     chosen = _options().parse_args()
+    leave_nothing_behind()
     plan = Plan(chosen.minutes * 60, _interval(chosen.minutes), chosen.seed)
     print(f"seed {chosen.seed}\n\n{HEADER}", flush=True)
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:

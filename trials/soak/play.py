@@ -34,8 +34,9 @@ class Plan(NamedTuple):
     seconds: float
     interval: float
     seed: int
-    rotate_every: float = 20.0
-    """The issuer's keys change, and every token that is out is refused."""
+    rotate_every: float = 40.0
+    """The issuer's keys change, and every token that is out is refused. After ten renewals in five minutes that 401s
+    were the cause of the sidecar lets those pass (proxy/tokens/refusals.py); this is less often."""
     reload_every: float = 12.0
     """The configuration changes, and SIGHUP comes."""
 
