@@ -30,7 +30,8 @@ def test_no_id_comes_twice() -> None:
 def test_everything_is_asked_for_in_every_manner() -> None:
     drawn = _calls()
     asks = [ask for call in drawn for ask in call.asks]
-    assert {ask.kind for ask in asks} == set(KINDS)
+    # Not "long": all its bytes are alike, so that another's would not show.
+    assert {ask.kind for ask in asks} == set(KINDS) - {"long"}
     assert {call.via for call in drawn} == set(VIAS)
     assert {ask.method for ask in asks} == {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
     assert max(ask.size for ask in asks) > 500_000
