@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from helm.grafana import Query, Row, Step, lines, stat, table
+from helm.grafana import Panel, Query, Row, Step, lines, stat, table
 from helm.promql import (
     AWAKE,
     LATELY,
@@ -28,6 +28,18 @@ WARNING: Final = "orange"
 GOOD: Final = "green"
 PLAIN: Final = Step(None, "blue")
 """For numbers that are neither good nor bad."""
+
+
+def by_result(title: str, about: str, counter: str) -> Panel:
+    """What went well and what did not, of something that happens now and then."""
+    return lines(
+        title,
+        about,
+        Query(f"sum by (result) (increase({counter}{NOW}))", "{{result}}"),
+        colors={"success": GOOD, "failure": BAD},
+        bars=True,
+        stacked=True,
+    )
 
 
 def at_a_glance() -> Row:
@@ -103,13 +115,10 @@ def tokens() -> Row:
                 steps=(Step(0.75, WARNING), Step(0.85, BAD)),
                 most=1,
             ),
-            lines(
+            by_result(
                 "Renewals",
                 "Calls of the token endpoint. Successes are what Cognito bills.",
-                Query(f"sum by (result) (increase({of('token_refreshes_total')}{NOW}))", "{{result}}"),
-                colors={"success": GOOD, "failure": BAD},
-                bars=True,
-                stacked=True,
+                of("token_refreshes_total"),
             ),
             lines(
                 "Failures by reason",
@@ -251,26 +260,18 @@ def program() -> Row:
                 "Sidecars with different ones are out of step, where they should have the same.",
                 f"count by (namespace, job, hash) ({sidecar('config_info')})",
             ),
-            lines(
-                "Readings of the configuration",
-                "A failure keeps the running one.",
-                Query(f"sum by (result) (increase({sidecar('config_reloads_total')}{NOW}))", "{{result}}"),
-                colors={"success": GOOD, "failure": BAD},
-                bars=True,
-                stacked=True,
+            by_result(
+                "Readings of the configuration", "A failure keeps the running one.", sidecar("config_reloads_total")
             ),
             lines(
                 "Lines of the log that were dropped",
                 "Standard error did not take them.",
                 Query(f"sum by (instance) (rate({sidecar('log_lines_dropped_total')}{NOW})) > 0", "{{instance}}"),
             ),
-            lines(
+            by_result(
                 "Readings in Secrets Manager",
                 "Those that AWS bills; after a failure, what was read before is used.",
-                Query(f"sum by (result) (increase({sidecar('secret_reads_total')}{NOW}))", "{{result}}"),
-                colors={"success": GOOD, "failure": BAD},
-                bars=True,
-                stacked=True,
+                sidecar("secret_reads_total"),
             ),
             lines(
                 "Processor", "Of one core; a sidecar uses one at most.", Query(cpu, "{{instance}}"), unit="percentunit"
