@@ -54,7 +54,7 @@ golden: $(STAMP) $(KUBERNETES_STAMP) ## write what the charts render to, which t
 fuzz: $(PROOF) ## atheris on all that reads bytes from outside (ARGS="paths --seconds 600", --help)
 	@$(BIN)/python -m trials.fuzz $(ARGS)
 
-chaos: $(PROOF) ## load and faults at once, for minutes (ARGS="--seed 7 --only tokens,reload --minutes 10", --help)
+chaos: $(PROOF) $(OIDC_STAMP) ## load and faults at once, for minutes (ARGS="--seed 7 --only tokens,reload --minutes 10", --help)
 	@$(BIN)/python -m trials.chaos $(ARGS)
 
 abuse: $(PROOF) ## thousands of idle and slow callers beside a few healthy ones (ARGS="--scale 0.1 --seconds 1", --help)

@@ -15,6 +15,7 @@ from aiohttp import web
 from tests.processes import Program, lacking, require_program
 
 HERE = Path(__file__).parent / "oidc"
+INSTALLED = HERE / "node_modules" / "oidc-provider"
 
 CLIENT_ID = "orders:/+ %&ü=id"
 CLIENT_SECRET = "s3cr:/+ %&ü?#\"'=~et"  # every character here has a meaning in a URL, a form or a header
@@ -54,7 +55,7 @@ class OidcProvider:
 async def serve_provider(*, lifetime: int = 600) -> AsyncIterator[OidcProvider]:
     """`lifetime` is that of its tokens, in seconds."""
     node = require_program("node")
-    if not (HERE / "node_modules" / "oidc-provider").is_dir():
+    if not INSTALLED.is_dir():
         lacking("npm's oidc-provider is not installed (make install)")
     settings = {
         "clients": [{"id": CLIENT_ID, "secret": CLIENT_SECRET}],

@@ -10,8 +10,8 @@ from trials.chaos.__main__ import verdict_of
 from trials.chaos.scenarios import SCENARIOS
 
 SEED = 20_261_127
-SECONDS = 4.0
-"""Of faults. With start, warm-up, recovery and rest, a round takes some twelve seconds."""
+SECONDS = 3.0
+"""Of faults. With start, warm-up, recovery and rest, a round takes some ten seconds."""
 
 LONG = {"backoff"}
 """Waits for the sidecar's own next attempt, which may be minutes away."""
