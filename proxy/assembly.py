@@ -62,6 +62,8 @@ class Assembly:
         """By the address as configured."""
         self._leaving: set[Listener] = set()
         """At addresses that are no longer configured, until their last request has ended."""
+        self._cramped: tuple[int, descriptors.Share] | None = None
+        """The limit of file descriptors and what comes of it, where that is less than was asked for."""
 
     @property
     def listeners(self) -> Sequence[Listener]:
@@ -154,7 +156,8 @@ class Assembly:
         }
         available = descriptors.make_room(descriptors.needed(**wanted))
         share = descriptors.share(available, **wanted)
-        if share.cramped:
+        told, self._cramped = self._cramped, (available, share) if share.cramped else None
+        if self._cramped not in (None, told):  # Once, and not at each of a storm of reloads.
             logger("assembly").warning(
                 "few_file_descriptors", limit=available, needed=descriptors.needed(**wanted), connections=share.callers
             )

@@ -310,4 +310,10 @@ async def test_callers_get_no_descriptors_that_the_sidecar_needs(
     async with serving(tmp_path) as w:
         [listener] = w.service._assembly.listeners
         assert listener._most == 819
-    assert "few_file_descriptors" in capfd.readouterr().err
+        assert await w.reload()
+        assert capfd.readouterr().err.count("few_file_descriptors") == 1, (
+            "a reload that changes nothing of it is silent"
+        )
+        monkeypatch.setattr(descriptors, "make_room", lambda wanted: 512)
+        assert await w.reload()
+        assert capfd.readouterr().err.count("few_file_descriptors") == 1
