@@ -164,10 +164,28 @@ OTHER: Final[dict[str, Explanation]] = {
         "the egress proxy does not open a tunnel",
         "Check egress_proxy or HTTPS_PROXY: address, credentials, and whether this host and port are allowed there.",
     ),
+    "certificate_untrusted": Explanation(
+        "the certificate is by an authority that is not trusted here",
+        "For a private CA set tls.ca_file (auth.tls.ca_file for the token endpoint); if a proxy opens TLS on the way, "
+        "add its CA there.",
+    ),
+    "certificate_other_name": Explanation(
+        "the certificate is for another name",
+        "Check the host; where it is right, set tls.server_name (auth.tls.server_name for the token endpoint) to a "
+        "name that the certificate has.",
+    ),
+    "certificate_expired": Explanation(
+        "the certificate has ended, or is not valid yet",
+        "Whoever runs the server should renew it; before that, check this machine's clock.",
+    ),
+    "no_tls": Explanation(
+        "what answers there does not speak TLS",
+        "Check port and scheme: https goes to a port that speaks TLS, 443 as a rule.",
+    ),
     "tls_failed": Explanation(
-        "TLS fails or the certificate is not trusted",
-        "For a private CA set tls.ca_file; for another name on the certificate tls.server_name; check this "
-        "machine's clock.",
+        "TLS could not be agreed on",
+        "See whether the server wants a client certificate (tls.cert_file), knows the name that it is asked for "
+        "(tls.server_name), and speaks TLS 1.2 or newer; the files that tls names must be there and in order.",
     ),
     "certificate_ends_soon": Explanation(
         "the server's certificate ends within two weeks",
@@ -220,12 +238,13 @@ OTHER: Final[dict[str, Explanation]] = {
     "rest_unauthorized": Explanation(
         "the REST API's authorizer refuses the token",
         "Give the method an OAuth scope (without one an access token is taken for an ID token and refused), ask "
-        "for that "
-        "scope, and check the authorizer's user pool; deploy the stage after a change.",
+        "for that scope, and check the authorizer's user pool; deploy the stage after a change.",
     ),
     "rest_unknown_route": Explanation(
-        "API Gateway has no such route: `Missing Authentication Token` is what it says to an unknown path or method",
-        "Check the stage in url and the path and method (--path, --method); deploy the stage after a change.",
+        "the REST API has no such route: to an unknown path or method it says `Missing Authentication Token` or, with "
+        "a token, that the Authorization header lacks a signature or an equal-sign",
+        "Check the stage in url and the path and method (--path, --method); deploy the stage after a change. A method "
+        "with AWS_IAM in place of a Cognito authorizer says the same.",
     ),
     "token_expired": Explanation(
         "API Gateway takes the token for expired although it is new",
@@ -234,8 +253,7 @@ OTHER: Final[dict[str, Explanation]] = {
     "forbidden": Explanation(
         "the upstream knows the caller and does not allow this: a scope, an API key, a resource policy or a firewall",
         "HTTP API: ask for the route's scope. REST API: set x-api-key by headers.set where the method wants a "
-        "key. Else see "
-        "its resource policy and its WAF.",
+        "key. Else see its resource policy and its WAF.",
     ),
     "wrong_audience": Explanation(
         "the HTTP API's JWT authorizer does not have this client in its audience",
@@ -265,6 +283,18 @@ OTHER: Final[dict[str, Explanation]] = {
     "upstream_failed": Explanation(
         "the upstream answers with an error of its own",
         "See the upstream's log; the token is not what it complains about.",
+    ),
+    "too_slow": Explanation(
+        "the upstream did not answer in time",
+        "See what it does meanwhile; raise timeouts.response if it is only slow (API Gateway gives up after 29 s).",
+    ),
+    "no_answer": Explanation(
+        "the upstream ended the connection without an answer",
+        "If it wants a client certificate, set tls.cert_file and tls.key_file to one that it knows; else see its log.",
+    ),
+    "not_http": Explanation(
+        "what the upstream answers is not acceptable HTTP",
+        "Check host, port and scheme of url: something else may listen there.",
     ),
     "redirected": Explanation(
         "the upstream answers with a redirect, which the sidecar passes on and never follows",

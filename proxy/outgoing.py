@@ -31,6 +31,18 @@ LONGEST_BODY = 64 * 1024
 _HEADERS: Final = {"User-Agent": "cognito-sidecar", "Accept-Encoding": "identity"}
 
 
+class _Head(NamedTuple):
+    """What a response head may have at most."""
+
+    fields: int
+    longest: int
+    """Bytes of a field, and of the status line."""
+
+
+_SMALL_HEAD: Final = _Head(64, 8190)
+_LARGE_HEAD: Final = _Head(4096, 64 * 1024)
+
+
 @unshown
 class Reply(NamedTuple):
     """What came back. Its body may hold a token."""
@@ -57,13 +69,16 @@ class Outgoing:
         proxy: Proxy | None = None,
         extra_ca_file: str | None = None,
         replace_trust: bool = False,
+        large_heads: bool = False,
     ) -> None:
-        """`extra_ca_file` is trusted in addition; `replace_trust` as in `proxy.tls.client_context`."""
+        """`extra_ca_file` is trusted in addition; `replace_trust` as in `proxy.tls.client_context`. `large_heads` takes
+        response heads that the sidecar would pass on; else there are 64 fields of 8 KiB at most."""
         self._url = url
         self._tls = tls
         self._proxy = proxy
         self._extra_ca_file = extra_ca_file
         self._replace_trust = replace_trust
+        self._head = _LARGE_HEAD if large_heads else _SMALL_HEAD
         self._context: ssl.SSLContext | None = None
         self._loaded: tuple[object, ...] = ()
 
@@ -122,7 +137,9 @@ class Outgoing:
             timeout=aiohttp.ClientTimeout(total=None),  # ours covers it all
             auto_decompress=False,
             trust_env=False,
-            max_headers=64,
+            max_headers=self._head.fields,
+            max_line_size=self._head.longest,
+            max_field_size=self._head.longest,
         ) as session:
             async with session.request(
                 method,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,11 +19,32 @@ from proxy.cli.output import one_line
 from proxy.clock import SystemClock
 from proxy.config.model import Upstream
 from proxy.doctor import Finding, Mark, examine
-from proxy.doctor.examination import Asked
+from proxy.doctor.asking import Asked
 
 _MARKS: Final = {Mark.OK: ("✓", "ok", "32"), Mark.WARN: ("!", "!", "33"), Mark.FAIL: ("✗", "FAIL", "31")}
 """In a terminal, elsewhere, and the colour (ECMA-48, SGR)."""
 _SKIPPED: Final = ("-", "-", "2")
+
+_PATH: Final = re.compile(r"/[!-\"$-~]*")
+"""And a query: what a request line may hold (RFC 9112 §3.2.1), so no fragment."""
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NEVER_FORWARDED: Final = ("CONNECT", "TRACE")
+
+
+def _path(_: click.Context, param: click.Parameter, value: str) -> str:
+    """An option's callback."""
+    if not value.startswith("/"):
+        raise click.BadParameter(f"{value!r} does not begin with a slash.", param=param)
+    if not _PATH.fullmatch(value):
+        raise click.BadParameter(f"{value!r} has characters that must be percent-encoded.", param=param)
+    return value
+
+
+def _method(_: click.Context, param: click.Parameter, value: str) -> str:
+    """An option's callback."""
+    if not _METHOD.fullmatch(value) or value.upper() in _NEVER_FORWARDED:
+        raise click.BadParameter(f"{value!r} is no method that the sidecar forwards.", param=param)
+    return value.upper()
 
 
 @click.command(
@@ -41,8 +63,12 @@ _SKIPPED: Final = ("-", "-", "2")
     },
 )
 @click.argument("names", nargs=-1, metavar="[NAME]…")
-@click.option("--path", default="/", show_default=True, metavar="PATH", help="What to ask the upstream for.")
-@click.option("--method", default="GET", show_default=True, metavar="METHOD", help="How to ask for it.")
+@click.option(
+    "--path", default="/", show_default=True, metavar="PATH", callback=_path, help="What to ask the upstream for."
+)
+@click.option(
+    "--method", default="GET", show_default=True, metavar="METHOD", callback=_method, help="How to ask for it."
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
 @config_option
 @click.pass_context
@@ -56,18 +82,16 @@ def command(
     It uses the configuration but no running sidecar, and changes nothing. It asks for a token with each configured
     secret, and each is a call that Cognito bills.
     """
-    if not path.startswith("/"):
-        raise click.BadParameter(f"{path!r} does not begin with a slash.", param_hint="'--path'")
     hardening.keep_to_itself(os.environ)
     upstreams = load_config(config).config.upstreams
     for name in names:
         if name not in upstreams:
             raise click.UsageError(f"No such upstream '{name}'. The configuration has {', '.join(upstreams)}.")
     chosen = {name: upstreams[name] for name in names or upstreams}
-    found = run_async(_all(chosen, Asked(method.upper(), path), silent=as_json))
+    found = run_async(_all(chosen, Asked(method, path), silent=as_json))
     good = all(finding.mark is not Mark.FAIL for findings in found.values() for finding in findings)
     if as_json:
-        click.echo(json.dumps({"ok": good, "upstreams": _plain(found)}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"ok": good, "upstreams": _plain(found)}, indent=2))
     ctx.exit(0 if good else 1)
 
 
@@ -75,7 +99,7 @@ async def _all(upstreams: Mapping[str, Upstream], asked: Asked, *, silent: bool)
     found: dict[str, list[Finding]] = {}
     for index, (name, upstream) in enumerate(upstreams.items()):
         if not silent:
-            click.echo(("\n" if index else "") + click.style(name, bold=True) + f"  {upstream.url}")
+            click.echo(("\n" if index else "") + _styled(name, "1") + f"  {upstream.url}", color=True)
         findings = found[name] = []
         async for finding in examine(upstream, asked, SystemClock()):
             findings.append(finding)
@@ -89,7 +113,7 @@ def show(finding: Finding) -> None:
     encoding = (sys.stdout.encoding or "").lower()
     sign, plain, colour = _MARKS.get(finding.mark, _SKIPPED)
     sign = sign if encoding.startswith("utf") else plain
-    sign = f"\x1b[{colour}m{sign}\x1b[0m" if _coloured() else sign
+    sign = _styled(sign, colour)
     detail = finding.detail if finding.mark is not Mark.SKIP else f"not tried, {finding.detail}"
     click.echo(f"  {sign} {finding.step}: {one_line(detail)}", color=True)
     if finding.explanation is not None:
@@ -98,8 +122,10 @@ def show(finding: Finding) -> None:
         click.echo(f"      to do: {finding.explanation.remedy}")
 
 
-def _coloured() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+def _styled(text: str, style: str) -> str:
+    """`style` is an SGR parameter. Nothing but the text where it is no terminal, a dumb one, or NO_COLOR says so."""
+    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\x1b[{style}m{text}\x1b[0m"
 
 
 def _plain(found: Mapping[str, list[Finding]]) -> dict[str, list[dict[str, Any]]]:

@@ -5,6 +5,7 @@ A stream that is closed, full or without a reader never stops the program that w
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Final, TextIO
@@ -27,6 +28,9 @@ def hold_standard_streams() -> None:
     # Python has None there, which libraries that write a line do not expect.
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    # What the encoding does not have, a snowman in the name of a file, becomes an escape and no traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def never_wait() -> None:

@@ -3,7 +3,9 @@
     finding.py      one thing that was looked at, and how it is
     reach.py        a name, a connection, TLS: of the token endpoint and of the upstream
     claims.py       what a token says, against what was asked for; keys.py: its signature
+    asking.py       a request to the upstream, and why there is no answer
     gateways.py     what an upstream's answer means: API Gateway's two kinds, an ALB, anything else; pure
+    hiding.py       what others say, less the credentials that it may repeat; pure
     examination.py  the steps of one upstream, in order
 
 It uses the configuration and its credentials, needs no running sidecar, and changes nothing. Each token that it asks

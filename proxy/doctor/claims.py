@@ -25,18 +25,19 @@ _COGNITO_HOST = re.compile(r"\.auth(?:-fips)?\.[a-z0-9-]+\.amazoncognito\.com$")
 def look_at_credentials(auth: Auth) -> list[Finding]:
     """Whether id and secrets look like what they should be; their text is never shown."""
     step = "credentials"
-    secrets = " and ".join(_whence(secret) for secret in auth.client_secret)
-    found: list[Finding] = [ok(step, f"client id from {_whence(auth.client_id)}, secret from {secrets}")]
+    secrets = " and ".join(dict.fromkeys(whence(secret) for secret in auth.client_secret))
+    found: list[Finding] = [ok(step, f"client id from {whence(auth.client_id)}, secret from {secrets}")]
     for what, value in (("client_id", auth.client_id), *(("client_secret", secret) for secret in auth.client_secret)):
         if problem := _odd(value.reveal()):
-            found.append(warn(step, f"{what} (from {_whence(value)}) {problem}", "looks_wrong"))
+            found.append(warn(step, f"{what} (from {whence(value)}) {problem}", "looks_wrong"))
     if _COGNITO_HOST.search(auth.token_url.host) and not _COGNITO_ID.fullmatch(auth.client_id.reveal()):
-        detail = f"client_id (from {_whence(auth.client_id)}) is not like Cognito's, 26 lower-case letters and digits"
+        detail = f"client_id (from {whence(auth.client_id)}) is not like Cognito's, 26 lower-case letters and digits"
         found.append(warn(step, detail, "looks_wrong"))
     return found if len(found) == 1 else found[1:]
 
 
-def _whence(value: Value) -> str:
+def whence(value: Value) -> str:
+    """Where a value is from, after `from `."""
     return "the configuration itself" if value.origin == "literal" else value.origin
 
 

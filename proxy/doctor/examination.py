@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final, NamedTuple
+from typing import Final
+from urllib.parse import quote_plus
 
 import jwt
 
 from proxy.clock import Clock
 from proxy.config.model import Auth, Egress, Tls, Upstream, Value
-from proxy.doctor.claims import look_at_claims, look_at_clock, look_at_credentials, look_at_life, look_at_scopes
+from proxy.doctor.asking import Asked, ask
+from proxy.doctor.claims import look_at_claims, look_at_clock, look_at_credentials, look_at_life, look_at_scopes, whence
 from proxy.doctor.finding import Finding, Mark, fail, ok, skip, warn
-from proxy.doctor.gateways import with_token, without_token
+from proxy.doctor.hiding import hide
 from proxy.doctor.keys import look_at_signature
 from proxy.doctor.reach import reach
-from proxy.egress import EgressError
 from proxy.errors import TokenError
 from proxy.outgoing import Outgoing
 from proxy.tls import TlsFileError
@@ -22,14 +23,6 @@ from proxy.tokens.endpoint import Answer, Call, Endpoint, Grant
 from proxy.tokens.http import HttpTransport
 
 _BEFORE: Final = "because of what failed before"
-
-
-class Asked(NamedTuple):
-    """What the upstream is asked for."""
-
-    method: str = "GET"
-    path: str = "/"
-    """Below the base path of its URL."""
 
 
 async def examine(upstream: Upstream, asked: Asked, clock: Clock) -> AsyncIterator[Finding]:
@@ -50,7 +43,7 @@ async def examine(upstream: Upstream, asked: Asked, clock: Clock) -> AsyncIterat
             yield finding
     if grant is not None:
         for finding in await _look_at(grant, upstream, egress):
-            yield finding
+            yield _told(finding, upstream, grant)
     elif not reached:
         yield skip("token", _BEFORE)
 
@@ -62,8 +55,18 @@ async def examine(upstream: Upstream, asked: Asked, clock: Clock) -> AsyncIterat
         yield skip("upstream: without a token", _BEFORE)
         yield skip("upstream: with the token", _BEFORE)
         return
-    yield await _ask(upstream, egress, asked, None)
-    yield skip("upstream: with the token", _BEFORE) if grant is None else await _ask(upstream, egress, asked, grant)
+    yield _told(await ask(upstream, egress, asked, None), upstream, None)
+    if grant is None:
+        yield skip("upstream: with the token", _BEFORE)
+    else:
+        yield _told(await ask(upstream, egress, asked, grant), upstream, grant)
+
+
+def _told(finding: Finding, upstream: Upstream, grant: Grant | None) -> Finding:
+    """A finding in the words of others, who may have repeated what they were sent."""
+    secrets = [value.reveal() for value in (*upstream.auth.client_secret, *upstream.headers.set.values())]
+    token = [] if grant is None else [grant.token.reveal()]
+    return finding._replace(detail=hide(finding.detail, [*secrets, *map(quote_plus, secrets), *token]))
 
 
 async def _endpoint_reached(upstream: Upstream, egress: Egress, clock: Clock) -> list[Finding]:
@@ -121,7 +124,7 @@ async def _token(upstream: Upstream, egress: Egress, clock: Clock) -> tuple[list
 
 def _which(auth: Auth, secret: Value, number: int) -> str:
     total = len(auth.client_secret)
-    return f", with secret {number} of {total} (from {secret.origin})" if total > 1 else ""
+    return f", with secret {number} of {total} (from {whence(secret)})" if total > 1 else ""
 
 
 async def _look_at(grant: Grant, upstream: Upstream, egress: Egress) -> list[Finding]:
@@ -138,24 +141,3 @@ async def _look_at(grant: Grant, upstream: Upstream, egress: Egress) -> list[Fin
     seconds = float(auth.request_timeout)
     signature = await look_at_signature(grant.token.reveal(), claims.get("iss"), auth.tls, egress.token, extra, seconds)
     return [*found, *look_at_claims(claims, auth, grant.life), signature]
-
-
-async def _ask(upstream: Upstream, egress: Egress, asked: Asked, grant: Grant | None) -> Finding:
-    """One request to the upstream, as the sidecar would send it, with the token or without."""
-    auth = upstream.auth
-    headers = {name: value.reveal() for name, value in upstream.headers.set.items()}
-    if grant is not None:
-        headers[auth.header] = f"{auth.scheme} {grant.token.reveal()}".lstrip()
-    outgoing = Outgoing(upstream.url, upstream.tls, proxy=egress.upstream, replace_trust=True)
-    step = "upstream: without a token" if grant is None else "upstream: with the token"
-    path = upstream.url.path + asked.path
-    try:
-        reply = await outgoing.call(asked.method, headers, seconds=float(upstream.timeouts.response), path=path)
-    except TimeoutError:
-        return fail(step, f"no answer within {upstream.timeouts.response:g} s", "integration_failed")
-    except EgressError as error:
-        return fail(step, str(error), "proxy_failed")
-    except Exception as error:  # noqa: BLE001  (whatever it is; its text may quote the request)
-        return fail(step, f"no acceptable answer ({type(error).__name__})", "upstream_failed")
-    judge = without_token if grant is None else with_token
-    return judge(reply.status, reply.headers, reply.body or b"")

@@ -7,6 +7,7 @@ authorizers"), Elastic Load Balancing guide ("Verify JWTs using an Application L
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -19,8 +20,14 @@ _DESCRIPTIONS: Final = {
     "issuer": "wrong_issuer",
     "expired": "token_expired",
     "segments": "not_a_jwt",
+    "signature": "bad_signature",
 }
 """Words of an HTTP API's error_description, and what they mean."""
+_NO_ROUTE: Final = ("MissingAuthenticationTokenException", "IncompleteSignatureException")
+"""What a REST API calls it that it has no route. A token it takes for a signature of AWS then, and finds it wanting."""
+_DESCRIPTION: Final = re.compile(r'error_description="([^"]*)"')
+_SHOWN: Final = 80
+"""Characters of a gateway's words."""
 
 
 def kind_of(headers: Mapping[str, str]) -> Kind:
@@ -37,14 +44,10 @@ def kind_of(headers: Mapping[str, str]) -> Kind:
 def without_token(status: int, headers: Mapping[str, str], body: bytes) -> Finding:
     """What the answer to a request without a token shows."""
     step, said = "upstream: without a token", _said(status, headers, body)
-    if _message(body) == "Missing Authentication Token":
-        return warn(step, said, "rest_unknown_route")
-    if status in (401, 403):
-        return ok(step, f"{said}: it wants one")
-    if status < 300:
-        return warn(step, said, "open_to_all")
     name = meaning(status, headers, body)
-    return warn(step, said, name or "upstream_failed")
+    if status in (401, 403) and name != "rest_unknown_route":
+        return ok(step, f"{said}: it wants one")
+    return warn(step, said, name or "open_to_all")
 
 
 def with_token(status: int, headers: Mapping[str, str], body: bytes) -> Finding:
@@ -65,7 +68,9 @@ def meaning(status: int, headers: Mapping[str, str], body: bytes) -> str | None:
     if status == 401:
         return _refusal(kind, message, headers.get("www-authenticate", ""))
     if status == 403:
-        return "rest_unknown_route" if message == "Missing Authentication Token" else "forbidden"
+        error = headers.get("x-amzn-errortype", "").partition(":")[0]
+        unknown = error in _NO_ROUTE or message == "Missing Authentication Token"
+        return "rest_unknown_route" if unknown else "forbidden"
     if status == 404:
         return "no_route"
     if status == 429:
@@ -90,9 +95,12 @@ def _refusal(kind: Kind, message: str, challenge: str) -> str:
 
 
 def _said(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    """The answer in a few words. Nothing of a body is shown but a gateway's own `message`, and of that a little."""
-    message = _message(body) if kind_of(headers) in ("a REST API", "an HTTP API") else ""
-    return f"{kind_of(headers)} answers {status}" + (f" `{message}`" if message else "")
+    """The answer in a few words. What is shown of it is a refusal's description and a gateway's own `message`."""
+    kind = kind_of(headers)
+    message = _plain(_message(body)) if status >= 400 and kind in ("a REST API", "an HTTP API") else ""
+    described = _DESCRIPTION.search(headers.get("www-authenticate", ""))
+    why = _plain(described[1]) if described else ""
+    return f"{kind} answers {status}" + (f" `{message}`" if message else "") + (f" ({why})" if why else "")
 
 
 def _message(body: bytes) -> str:
@@ -101,4 +109,8 @@ def _message(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     text = found.get("message", found.get("Message")) if isinstance(found, dict) else None
-    return "".join(char for char in text if char.isprintable())[:80] if isinstance(text, str) else ""
+    return text if isinstance(text, str) else ""
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text if char.isprintable())[:_SHOWN]

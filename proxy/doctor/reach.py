@@ -18,6 +18,13 @@ from proxy.tls import TlsFileError, server_hostname
 _SOON_DAYS: Final = 14
 _SHOWN: Final = 3
 """Addresses of a name that are listed."""
+_CERTIFICATES: Final = {
+    **dict.fromkeys((9, 10), "certificate_expired"),
+    **dict.fromkeys((62, 64), "certificate_other_name"),
+}
+"""OpenSSL's X509_V_ERR numbers; all others are about who signed it."""
+_NO_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
+"""What OpenSSL calls bytes that are no TLS record."""
 
 
 async def reach(
@@ -86,19 +93,27 @@ async def _secure(
             secured = await loop.start_tls(transport, asyncio.Protocol(), context, server_hostname=name)
     except TimeoutError:
         return [fail(step, f"no handshake within {seconds:g} s", "tls_failed")]
-    except ssl.SSLCertVerificationError as error:
-        return [fail(step, f"the certificate is not trusted: {error.verify_message}", "tls_failed")]
     except (OSError, TlsFileError) as error:
-        reason = getattr(error, "reason", None) or "the handshake was cut off"
-        return [fail(step, f"TLS failed: {reason}", "tls_failed")]
+        return [_failed(step, error)]
     assert secured is not None  # noqa: S101  (typeshed: as if the loop could be one that has no TLS)
     session = secured.get_extra_info("ssl_object")
     days = days_left(session.getpeercert(), clock.read().wall)
     secured.abort()
     if days is not None and days < _SOON_DAYS:
-        return [warn(step, f"{session.version()}, the certificate ends in {days} days", "certificate_ends_soon")]
+        left = "a day" if days == 1 else f"{days} days"
+        return [warn(step, f"{session.version()}, the certificate ends in {left}", "certificate_ends_soon")]
     until = "" if days is None else f", the certificate is good for {days} days"
     return [ok(step, f"{session.version()} with {name}{until}")]
+
+
+def _failed(step: str, error: OSError | TlsFileError) -> Finding:
+    """Why there was no handshake."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        name = _CERTIFICATES.get(error.verify_code, "certificate_untrusted")
+        return fail(step, f"the certificate is not accepted: {error.verify_message.rstrip('.')}", name)
+    reason = getattr(error, "reason", None) or "the handshake was cut off"
+    name = "no_tls" if reason in _NO_TLS else "tls_failed"
+    return fail(step, f"TLS failed: {reason.replace('_', ' ').lower()}", name)
 
 
 def days_left(certificate: dict[str, Any] | None, now: float) -> int | None:

@@ -45,7 +45,7 @@ def _plain(status: int, body: Any = None, **headers: str) -> tuple[int, CIMultiD
         pytest.param(_taken(HTTP.refused(Verdict.ISSUER)), "an HTTP API", "wrong_issuer", id="HTTP: issuer"),
         pytest.param(_taken(HTTP.refused(Verdict.EXPIRED)), "an HTTP API", "token_expired", id="HTTP: expired"),
         pytest.param(_taken(HTTP.refused(Verdict.MALFORMED)), "an HTTP API", "not_a_jwt", id="HTTP: no JWT"),
-        pytest.param(_taken(HTTP.refused(Verdict.SIGNATURE)), "an HTTP API", "not_authorized", id="HTTP: signature"),
+        pytest.param(_taken(HTTP.refused(Verdict.SIGNATURE)), "an HTTP API", "bad_signature", id="HTTP: signature"),
         pytest.param(_taken(HTTP.unknown_route()), "an HTTP API", "no_route", id="HTTP: route"),
         pytest.param(_taken(ALB.refused(Verdict.SIGNATURE)), "a load balancer", "not_authorized", id="ALB: refused"),
         pytest.param(_plain(200), "an upstream", None, id="another: good"),
@@ -70,7 +70,8 @@ def test_what_it_means(answer: tuple[int, CIMultiDict[str], bytes], kind: str, n
         pytest.param(_plain(200), Mark.WARN, "open_to_all", id="anybody is let in"),
         pytest.param(_taken(REST.unknown_route()), Mark.WARN, "rest_unknown_route", id="no such route"),
         pytest.param(_plain(500), Mark.WARN, "upstream_failed", id="it fails"),
-        pytest.param(_plain(400), Mark.WARN, "upstream_failed", id="something else"),
+        pytest.param(_plain(400), Mark.WARN, "open_to_all", id="it minds something, but no lack of a token"),
+        pytest.param(_plain(404), Mark.WARN, "no_route", id="no such path"),
     ],
 )
 def test_without_a_token(answer: tuple[int, CIMultiDict[str], bytes], mark: Mark, name: str) -> None:
@@ -93,10 +94,46 @@ def test_with_the_token(answer: tuple[int, CIMultiDict[str], bytes], mark: Mark,
     assert with_token(*answer)[1:2] + with_token(*answer)[3:] == (mark, name)
 
 
+def _rest(error: str, text: str) -> tuple[int, CIMultiDict[str], bytes]:
+    return 403, CIMultiDict({"x-amzn-ErrorType": error}), json.dumps({"message": text}).encode()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        pytest.param(
+            "IncompleteSignatureException",
+            "Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with "
+            "Base64): '2RqT0sijwVut76+1Vg2t5Q3AItgot3yafHlHlipThlY='.",
+            id="Bearer and a token",
+        ),
+        pytest.param(
+            "IncompleteSignatureException:http://internal.amazon.com/coral/com.amazon.coral.service/",
+            "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature'…",
+            id="the bare token",
+        ),
+        pytest.param("MissingAuthenticationTokenException", "We have no such thing", id="in the API's own words"),
+    ],
+)
+def test_a_route_that_a_rest_api_does_not_have_when_there_is_a_token(error: str, text: str) -> None:
+    """It takes the token for a signature of AWS then (FinchPowers/AWS-API-Gateway-Errors-Mapping-Guide)."""
+    for judge in (with_token, without_token):
+        finding = judge(*_rest(error, text))
+        assert (finding.mark, finding.name) == (Mark.WARN, "rest_unknown_route")
+
+
 def test_only_a_gateways_own_message_is_shown_and_little_of_it() -> None:
     shown = with_token(*_taken(REST.failed(401, "x" * 500 + "\n\x1b[31m"))).detail
     assert shown == f"a REST API answers 401 `{'x' * 80}`"
     assert with_token(*_plain(401, {"message": "a token, perhaps"})).detail == "an upstream answers 401"
+    assert with_token(*_taken(REST.let_in(b'{"message": "of the API"}'))).detail == "a REST API answers 200"
+
+
+def test_the_description_of_a_refusal_is_shown() -> None:
+    shown = with_token(*_taken(HTTP.refused(Verdict.EXPIRED))).detail
+    assert shown == "an HTTP API answers 401 `Unauthorized` (the token has expired)"
+    other = with_token(401, CIMultiDict({"WWW-Authenticate": 'Bearer error_description="no\x1b[31m such key"'}), b"")
+    assert other.detail == "an upstream answers 401 (no[31m such key)"
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 100_000, b"[]", b'{"message": 5}'])

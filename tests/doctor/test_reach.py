@@ -34,6 +34,12 @@ async def _server(context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
         yield server.port
 
 
+def _context(authority: Authority, name: str, days: int) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue(name, days=days))
+    return context
+
+
 async def _reach(url: Url, tls: Tls = Tls(), proxy: Proxy | None = None, seconds: float = 5) -> list[Finding]:  # noqa: B008
     context = client_context(tls, replace_trust=True) if url.scheme == "https" else None
     return await reach("it", url, tls, context, proxy, seconds, SystemClock())
@@ -82,30 +88,44 @@ async def test_tls_that_is_trusted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "trusted", "why"),
+    ("name", "days", "trusted", "why", "explained"),
     [
-        (("127.0.0.1",), False, "unable to get local issuer certificate"),
-        (("other.internal",), True, "IP address mismatch"),
+        ("127.0.0.1", 36_500, False, "unable to get local issuer certificate", "certificate_untrusted"),
+        ("other.internal", 36_500, True, "IP address mismatch", "certificate_other_name"),
+        ("127.0.0.1", 100, True, "certificate has expired", "certificate_expired"),
     ],
 )
-async def test_tls_that_is_not(tmp_path: Path, names: tuple[str, ...], trusted: bool, why: str) -> None:
+async def test_a_certificate_that_is_not_accepted(
+    tmp_path: Path, name: str, days: int, trusted: bool, why: str, explained: str
+) -> None:
     authority, other = Authority(tmp_path), Authority(tmp_path, "other")
     tls = Tls(ca_file=(authority if trusted else other).ca_file)
-    async with _server(authority.server_context(*names)) as port:
+    async with _server(_context(authority, name, days)) as port:
         findings = await _reach(Url("https", "127.0.0.1", port, ""), tls)
-    assert _last(findings) == ("it: TLS", Mark.FAIL, "tls_failed")
-    assert why in findings[-1].detail
+    assert _last(findings) == ("it: TLS", Mark.FAIL, explained)
+    assert findings[-1].detail.startswith(f"the certificate is not accepted: {why}")
 
 
 async def test_a_server_without_tls() -> None:
-    async def shout(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
+        await reader.read()
 
-    server = await asyncio.start_server(shout, "127.0.0.1", 0)
-    async with server:
-        findings = await _reach(Url("https", "127.0.0.1", server.sockets[0].getsockname()[1], ""))
+    async with serving(shout, reads=False) as server:
+        findings = await _reach(Url("https", "127.0.0.1", server.port, ""))
+    assert _last(findings) == ("it: TLS", Mark.FAIL, "no_tls")
+
+
+async def test_a_handshake_that_is_cut_off() -> None:
+    async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async with serving(leave, reads=False) as server:
+        findings = await _reach(Url("https", "127.0.0.1", server.port, ""))
     assert _last(findings) == ("it: TLS", Mark.FAIL, "tls_failed")
+    assert findings[-1].detail == "TLS failed: the handshake was cut off"
 
 
 async def test_a_server_that_never_answers_the_handshake() -> None:
@@ -158,11 +178,11 @@ def test_how_long_a_certificate_lasts(days: int, left: int) -> None:
     assert days_left(None, 0) is None
 
 
-async def test_a_certificate_that_ends_soon(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("left", "said"), [(4, "4 days"), (1, "a day")])
+async def test_a_certificate_that_ends_soon(tmp_path: Path, left: int, said: str) -> None:
     authority = Authority(tmp_path)
-    days = (datetime.now(UTC) - datetime(2020, 1, 1, tzinfo=UTC)).days + 5
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.issue("127.0.0.1", days=days))
-    async with _server(context) as port:
+    days = (datetime.now(UTC) - datetime(2020, 1, 1, tzinfo=UTC)).days + left + 1
+    async with _server(_context(authority, "127.0.0.1", days)) as port:
         findings = await _reach(Url("https", "127.0.0.1", port, ""), Tls(ca_file=authority.ca_file))
     assert _last(findings) == ("it: TLS", Mark.WARN, "certificate_ends_soon")
+    assert findings[-1].detail.endswith(f"the certificate ends in {said}")
