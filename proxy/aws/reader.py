@@ -17,7 +17,6 @@ from proxy.config.model import SecretRef, Value
 from proxy.config.secrets import Held, Unread
 from proxy.explanations import SECRETS
 
-EXTRA: Final = "pip install 'cognito-sidecar[aws]'"
 _TIMEOUT_SECONDS: Final = 5
 _ATTEMPTS: Final = 2
 _IDENTITY: Final = re.compile(r"\barn:aws[a-z-]*:(?:sts|iam)::[0-9]{12}:[\w+=,.@/-]{1,256}")
@@ -162,7 +161,7 @@ def unread(reason: str, more: str = "") -> Unread:
 def explain(error: Exception) -> Unread:
     """What an exception of boto3, or on the way to it, means."""
     if isinstance(error, ImportError):
-        return unread("extra")._replace(detail=f"{SECRETS['extra'].meaning}: {EXTRA}")
+        return unread("extra")
     from botocore.exceptions import ClientError  # noqa: PLC0415  (the extra)
 
     if isinstance(error, ClientError):

@@ -94,7 +94,7 @@ the sidecar goes on trying, and a token that is still valid is used meanwhile.
 
 ## Why a secret cannot be read
 
-Of a value that is in AWS Secrets Manager. The words stand in the problem that `run` and `check` print, in the log
+Of a value that is in AWS Secrets Manager. The words stand in the problem that a command prints, in the log
 (`secret_read_failed`) and in `/status` (`secrets`). A running sidecar goes on with what it has read before.
 
 | reason | what it means | what to do |

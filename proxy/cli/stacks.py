@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from proxy.aws.reader import EXTRA
 from proxy.cli.output import one_line
 from proxy.errors import ConfigError, SidecarError
+from proxy.explanations import secret_remedy
 
 USED: Final = (
     *("TokenUrl", "ClientId", "ClientSecretArn", "Scope"),
@@ -21,6 +21,7 @@ USED: Final = (
 """The outputs of infra/*.yaml that a configuration is made of."""
 
 _TIMEOUT_SECONDS: Final = 10
+_NO_STACKS: Final = "standard input: expected what `aws cloudformation describe-stacks` prints"
 
 
 class Stacks(NamedTuple):
@@ -41,6 +42,8 @@ def parse(text: str) -> Stacks:
             rest = rest[end:].lstrip()
     except ValueError as error:
         raise ConfigError([f"standard input: not JSON ({error}); aws prints it with --output json"]) from None
+    except RecursionError:
+        raise ConfigError([_NO_STACKS]) from None
     return _joined(documents)
 
 
@@ -51,7 +54,7 @@ def fetch(names: Sequence[str], region: str | None) -> Stacks:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
-        raise SidecarError(f"--stack takes boto3: {EXTRA}") from None
+        raise SidecarError(f"--stack takes boto3. {secret_remedy('extra')}") from None
     # boto3 itself knows only the second of the two variables, which AWS's other tools call by the first.
     region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     config = Config(connect_timeout=_TIMEOUT_SECONDS, read_timeout=_TIMEOUT_SECONDS, retries={"total_max_attempts": 2})
@@ -83,11 +86,14 @@ def _stacks(documents: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
     for document in documents:
         stacks = document.get("Stacks") if isinstance(document, dict) else None
         if not isinstance(stacks, list) or not all(isinstance(stack, dict) for stack in stacks):
-            raise ConfigError(["standard input: expected what `aws cloudformation describe-stacks` prints"])
+            raise ConfigError([_NO_STACKS])
         yield from stacks
 
 
 def _outputs(stack: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for output in stack.get("Outputs") or []:
+    outputs = stack.get("Outputs") or []
+    if not isinstance(outputs, list):
+        raise ConfigError([_NO_STACKS])
+    for output in outputs:
         if isinstance(output, dict) and isinstance(output.get("OutputValue"), str):
             yield str(output.get("OutputKey")), output["OutputValue"]

@@ -16,6 +16,7 @@ from proxy.config.model import SecretRef, Value
 from proxy.config.scalars import InvalidError
 from proxy.config.words import got, key_name, suggest
 from proxy.errors import SidecarError
+from proxy.explanations import secret_remedy
 
 _KEYS: Final = ("secrets_manager", "key", "region")
 _NAME: Final = r"[A-Za-z0-9/_+=.@!-]{1,512}"
@@ -112,7 +113,8 @@ def current(source: Source, secrets: Secrets) -> Value:
     if state is None:
         raise NotReadYet("not read yet")
     if isinstance(state, Unread):
-        raise (PassingError if state.passing else InvalidError)(f"{source.ref}: {state.detail}")
+        what = f"{source.ref}: {state.detail}. {secret_remedy(state.reason)}"
+        raise (PassingError if state.passing else InvalidError)(what.rstrip())
     return Value(_text(source, state.current), source.origin)
 
 

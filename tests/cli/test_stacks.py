@@ -52,6 +52,8 @@ def test_two_stacks_must_agree_on_what_is_used() -> None:
         ("{}", "standard input: expected what `aws cloudformation describe-stacks` prints"),
         ("[1]", "standard input: expected what"),
         ('{"Stacks": [1]}', "standard input: expected what"),
+        ('{"Stacks": [{"Outputs": 5}]}', "standard input: expected what"),
+        pytest.param("[" * 100_000, "standard input: expected what", id="deep"),
     ],
 )
 def test_what_is_no_stack(text: str, problem: str) -> None:
@@ -63,7 +65,7 @@ def test_what_is_no_stack(text: str, problem: str) -> None:
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(SidecarError, match=r"--stack takes boto3: pip install 'cognito-sidecar\[aws\]'"):
+    with pytest.raises(SidecarError, match=r"--stack takes boto3. Install .* 'cognito-sidecar\[aws\]'"):
         fetch(["hello"], None)
 
 

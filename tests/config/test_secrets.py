@@ -12,6 +12,7 @@ from proxy.config import Loaded, load
 from proxy.config.model import SecretRef, Value
 from proxy.config.secrets import Held, SecretsNeeded, Unread
 from proxy.errors import ConfigError, SecretsUnavailable
+from proxy.explanations import SECRETS
 from tests.config.files import upstream, write
 
 SECRET = "s3cr3t-that-nobody-may-see"
@@ -256,9 +257,10 @@ def test_a_secret_that_could_not_be_read(tmp_path: Path, passing: bool, kind: ty
         load_with(tmp_path, {ORDERS: state}, auth__client_id=MEMBER, auth__client_secret=MEMBER)
     assert type(caught.value) is kind
     assert caught.value.exit_code == code
+    why = f"secret prod/orders in eu-west-1: it did not answer. {SECRETS['timeout'].remedy}"
     assert caught.value.problems == (
-        "upstreams.orders.auth.client_id: secret prod/orders in eu-west-1: it did not answer",
-        "upstreams.orders.auth.client_secret: secret prod/orders in eu-west-1: it did not answer",
+        f"upstreams.orders.auth.client_id: {why}",
+        f"upstreams.orders.auth.client_secret: {why}",
     )
 
 

@@ -167,7 +167,7 @@ async def test_without_the_extra(tmp_path: Path, command: tuple[str, ...]) -> No
     assert (code, out) == (2, b"")
     assert err.decode().splitlines()[-1] == (
         "upstreams.orders.auth.client_secret: secret prod/orders in eu-central-1: "
-        "reading it takes boto3: pip install 'cognito-sidecar[aws]'"
+        "reading it takes boto3. Install the extra: pip install 'cognito-sidecar[aws]'."
     )
     # Whoever has neither the extra nor access to AWS can still have the file checked.
     code, _, err = await run_command("check", "--offline", "--config", str(file), env={"PYTHONPATH": str(tmp_path)})
