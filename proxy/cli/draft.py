@@ -5,6 +5,7 @@ Pure. It holds the place of the secret, never the secret.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -19,7 +20,7 @@ API_NAMES: Final[dict[Api, str]] = {"rest": "REST API", "http": "HTTP API", "alb
 
 _COMMANDS: Final = (
     ("check", "is it right?"),
-    ("token", "are the credentials?"),
+    ("doctor", "does all of it work?"),
     ("run", "serves until Ctrl-C"),
 )
 
@@ -34,20 +35,26 @@ class Secret:
     policy: str | None = None
     """ARN of a policy that lets a role read it."""
 
+    @property
+    def source(self) -> dict[str, str]:
+        """What `client_secret` is given, without what needs the secret to be known."""
+        region = self.region if not self.place.startswith("arn:") else None
+        return {self.kind: self.place, **({"region": region} if region else {})}
+
     def lines(self, indent: str) -> list[str]:
         """The key `client_secret` with what a person should know about it."""
         if self.kind == "env":
             why = "read at the start; {file: PATH} instead is watched, so that the secret can change meanwhile"
-            return [f"{indent}# {why}", f"{indent}client_secret: {_yaml({'env': self.place})}"]
+            return [f"{indent}# {why}", f"{indent}client_secret: {_yaml(self.source)}"]
         if self.kind == "file":
             why = "watched: write the new secret into it, and it is used"
-            return [f"{indent}# {why}", f"{indent}client_secret: {_yaml({'file': self.place})}"]
+            return [f"{indent}# {why}", f"{indent}client_secret: {_yaml(self.source)}"]
         lines = [
             f"{indent}client_secret: # read by the AWS credentials of the process; pip install 'cognito-sidecar[aws]'",
             f"{indent}  secrets_manager: {_yaml(self.place)}",
             f"{indent}  key: client_secret # of the JSON object that the secret is; without key: the whole text",
         ]
-        if self.region is not None and not self.place.startswith("arn:"):
+        if "region" in self.source:
             lines.append(f"{indent}  region: {_yaml(self.region)}")
         if self.policy is not None:
             lines.insert(0, f"{indent}# the policy that allows it: {one_line(self.policy)}")
@@ -77,7 +84,7 @@ class Draft:
 
 def write(draft: Draft, file: str) -> str:
     """The file's text; `file` is what it will be called."""
-    shell = [(f"cognito-sidecar {command} --config {file}", what) for command, what in _COMMANDS]
+    shell = [(f"cognito-sidecar {command} --config {_quoted(file)}", what) for command, what in _COMMANDS]
     shell.append((_curl(draft.listen), "without credentials"))
     width = max(len(command) for command, _ in shell)
     lines = [
@@ -106,8 +113,13 @@ def write(draft: Draft, file: str) -> str:
 
 def _curl(listen: str) -> str:
     if listen.startswith("unix:"):
-        return f"curl --unix-socket {listen.removeprefix('unix:')} http://localhost/"
+        return f"curl --unix-socket {_quoted(listen.removeprefix('unix:'))} http://localhost/"
     return f"curl http://{listen}/"
+
+
+def _quoted(path: str) -> str:
+    """A path as a word for the shell, on one line."""
+    return shlex.quote(path) if path.isprintable() else "FILE"
 
 
 def _url(draft: Draft) -> list[str]:

@@ -5,10 +5,8 @@ It writes where the secret is, and never reads it.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Mapping
 from typing import Final, TextIO
 
@@ -17,9 +15,13 @@ import click
 from proxy import config as configuration
 from proxy.cli.command import Command
 from proxy.cli.draft import Api, Draft, Secret, write
+from proxy.cli.saving import save
 from proxy.cli.stacks import Stacks, fetch, parse
 from proxy.config.loading import DEFAULT_LISTEN, SECRET
-from proxy.errors import ConfigError, SidecarError
+from proxy.config.scalars import InvalidError
+from proxy.config.secrets import NotReadYet
+from proxy.config.values import Sources
+from proxy.errors import ConfigError
 
 _URLS: Final[dict[Api, str]] = {"rest": "RestApiUrl", "http": "HttpApiUrl", "alb": "AlbUrl"}
 """The output that has the URL of each kind of API."""
@@ -34,7 +36,8 @@ def _secret(_: click.Context, param: click.Parameter, value: str | None) -> tupl
         return None
     kind, place = value.partition(":")[::2]
     if kind not in _KINDS or not place:
-        raise click.BadParameter(f"expected env:NAME, file:PATH or secrets-manager:ID, got {kind!r}.", param=param)
+        # Not with what was given instead: it may be the secret.
+        raise click.BadParameter("expected env:NAME, file:PATH or secrets-manager:ID, not the secret.", param=param)
     return _KINDS[kind], place
 
 
@@ -119,7 +122,9 @@ def command(
     values = {option: value or "" for option, value in given.items()}
     if not scopes and outputs.get("Scope"):
         scopes = tuple(outputs["Scope"].split())
+    place = _place(secret, region, outputs)
     _check(values, scopes, listen, admin)
+    _check_place(place, "--secret" if secret else "ClientSecretArn")
     of_stack = upstream is None
     host_name = outputs.get("AlbHostName") if of_stack and chosen == "alb" else None
     draft = Draft(
@@ -132,7 +137,7 @@ def command(
         others=tuple(other for other in others if other[0] != chosen) if of_stack else (),
         token_url=values["--token-url"],
         client_id=values["--client-id"],
-        secret=_place(secret, region, outputs),
+        secret=place,
         scopes=scopes,
         # A certificate is only there with https: the emulator has none.
         server_name=host_name if values["--upstream"].startswith("https:") else None,
@@ -180,6 +185,18 @@ def _check(values: Mapping[str, str], scopes: tuple[str, ...], listen: str, admi
     )
 
 
+def _check_place(secret: Secret, origin: str) -> None:
+    """The same of where the secret is. A file need not be there yet."""
+    if secret.kind == "file":
+        return
+    try:
+        Sources({secret.place: "any"}, "", {}).read(secret.source)
+    except NotReadYet:
+        pass
+    except InvalidError as error:
+        raise ConfigError([f"{origin}: {error}"]) from None
+
+
 def _name(given: str | None, stacks: tuple[str, ...]) -> str:
     name = given if given is not None else (stacks[0] if stacks else "api")
     if given is None:
@@ -203,29 +220,3 @@ def _place(given: tuple[str, str] | None, region: str | None, outputs: Mapping[s
             return Secret(kind="file", place=place)
         case _, place:
             return Secret(kind="secrets_manager", place=place, region=region)
-
-
-def save(path: str, text: str, *, force: bool) -> None:
-    """Write a file, whole or not at all: a sidecar that runs with it would take half a file for a broken one."""
-    try:
-        if not force:
-            with open(path, "x", encoding="utf-8") as file:
-                file.write(text)
-            return
-        folder = os.path.dirname(os.path.realpath(path))
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as whole:
-            whole.write(text)
-        os.chmod(whole.name, _mode(path))
-        os.replace(whole.name, os.path.realpath(path))
-    except FileExistsError:
-        raise SidecarError(f"{path} is there already; --force writes over it") from None
-
-
-def _mode(path: str) -> int:
-    """The permissions of a file that is there, else those of a new one."""
-    try:
-        return os.stat(path).st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask

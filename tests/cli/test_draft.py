@@ -45,8 +45,8 @@ def test_it_says_what_it_should() -> None:
     assert yaml.safe_load(text) == PLAIN
     assert "    url: https://abc.example/dev # the REST API\n" in text
     assert "    # the HTTP API behind the same client: https://def.example\n" in text
-    assert "#   cognito-sidecar check --config sidecar.yaml   is it right?\n" in text
-    assert "#   curl http://127.0.0.1:8080/                   without credentials\n" in text
+    assert "#   cognito-sidecar check --config sidecar.yaml    is it right?\n" in text
+    assert "#   curl http://127.0.0.1:8080/                    without credentials\n" in text
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
@@ -95,3 +95,13 @@ def test_a_comment_never_becomes_a_key() -> None:
     wicked = "a\nallow_browsers: true"
     draft = replace(DRAFT, origin=wicked, others=(("alb", wicked),))
     assert yaml.safe_load(write(draft, "f")).keys() == {"upstreams"}
+
+
+@pytest.mark.parametrize(
+    ("file", "word"), [("my config.yaml", "'my config.yaml'"), ("it's", "'it'\"'\"'s'"), ("a\nb: c", "FILE")]
+)
+def test_commands_can_be_typed_as_they_stand(file: str, word: str) -> None:
+    text = write(replace(DRAFT, listen=f"unix:/run/{file}"), file)
+    assert f"#   cognito-sidecar doctor --config {word} " in text
+    assert yaml.safe_load(text).keys() == {"upstreams"}
+    assert ("curl --unix-socket FILE http" in text) is (word == "FILE")
