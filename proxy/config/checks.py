@@ -7,9 +7,8 @@ had its own problem, is false, and must not cause another one here.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
-from itertools import combinations
 
 from proxy.config.model import Address, Config, Headers, Peers, Tls, TokenCache, Upstream, Url
 from proxy.config.walk import BROKEN
@@ -28,31 +27,23 @@ _PROXY = frozenset(("proxy-authenticate", "proxy-authorization"))
 REDIS_EXTRA = "pip install 'cognito-sidecar[redis]'"
 _OAUTH = ("grant_type", "scope", "client_id", "client_secret")
 _WILDCARDS = ("0.0.0.0", "::")
+_SEVERAL = ("localhost", *_WILDCARDS)
+"""Hosts that stand for more than one address."""
 
 
 def check(config: Config, say: Say, name: Name) -> None:
     """Say every problem that shows between keys."""
-    upstreams = list(config.upstreams.items())
     refresh = config.secrets_manager.refresh
     if refresh is not BROKEN and 0 < refresh < LEAST_REFRESH:
         say("secrets_manager.refresh", f"expected at least {LEAST_REFRESH}s, or 0s for never")
-    for key, upstream in upstreams:
+    for key, upstream in config.upstreams.items():
         _check_upstream(f"upstreams.{key}", upstream, say, name)
     _check_token_cache(config.token_cache, say)
     _check_listeners(config, say, name)
     _check_peers(config, say, name)
     if config.require_header and _lower(config.require_header.name) in _FRAMING | _HOP:
         say("require_header.name", "this header belongs to the connection: callers cannot use it for a key")
-    for (first, one), (second, other) in combinations(upstreams, 2):
-        _check_access(
-            (f"upstreams.{first}.listen", one.listen), (f"upstreams.{second}.listen", other.listen), say, name
-        )
-        places = {(one.listen, one.prefix), (other.listen, other.prefix)}
-        if len(places) == 1 and BROKEN not in next(iter(places)):
-            say(
-                f"upstreams.{second}.prefix",
-                f"upstreams {first} and {second} have the same listen {one.listen} and prefix {one.prefix}",
-            )
+    _check_shared(config, say, name)
 
 
 def _check_upstream(path: str, upstream: Upstream, say: Say, name: Name) -> None:
@@ -149,23 +140,50 @@ def _check_listeners(config: Config, say: Say, name: Name) -> None:
                 f"{listen} is not loopback, and whoever reaches it can use the credential: "
                 f"listen on 127.0.0.1, or set {name('allow_remote_clients')} to true",
             )
-    for (first, one), (second, other) in combinations(data, 2):
-        if _overlap(one, other):
-            say(second, f"{other} and {one} ({name(first)}) are one address in two spellings: use the same one")
+    _check_spellings(data, say, name)
     admin = config.admin.listen
     for path, listen in data:
         if _overlap(admin, listen) or (admin == listen and (listen.port or listen.unix)):
             say("admin.listen", f"{admin} is taken: {name(path)} is {listen}")
 
 
-def _check_access(first: tuple[str, Address], second: tuple[str, Address], say: Say, name: Name) -> None:
-    """Say where two listens, each with its path, disagree on who may connect to the socket that they share."""
-    (path, one), (other_path, other) = first, second
-    if BROKEN in (one, other) or one != other:
-        return
-    for key, said, says in zip(one.access._fields, one.access, other.access, strict=True):
-        if said not in (None, BROKEN) and says not in (None, BROKEN, said):
-            say(f"{other_path}.{key}", f"{name(f'{path}.{key}')} says otherwise, and it is the same socket")
+def _check_spellings(data: Iterable[tuple[str, Address]], say: Say, name: Name) -> None:
+    """Say which listens, each with its path, are one address. Only those can be that which stand for several: so each
+    is compared with the few of them that there are for its port, and not with every other."""
+    earlier: dict[int, list[tuple[str, Address]]] = {}
+    several: dict[int, list[tuple[str, Address]]] = {}
+    for path, listen in data:
+        stands_for_several = listen.host in _SEVERAL
+        for other_path, other in (earlier if stands_for_several else several).get(listen.port, ()):
+            if _overlap(other, listen):
+                say(
+                    path,
+                    f"{listen} and {other} ({name(other_path)}) are one address in two spellings: use the same one",
+                )
+        earlier.setdefault(listen.port, []).append((path, listen))
+        if stands_for_several:
+            several.setdefault(listen.port, []).append((path, listen))
+
+
+def _check_shared(config: Config, say: Say, name: Name) -> None:
+    """Say where upstreams with the same listen have the same prefix as well, or disagree on who may connect to it."""
+    places: dict[tuple[Address, str], str] = {}
+    accesses: dict[tuple[Address, str], tuple[str, object]] = {}
+    for key, upstream in config.upstreams.items():
+        listen, prefix = upstream.listen, upstream.prefix
+        if listen is BROKEN:
+            continue
+        for field, says in zip(listen.access._fields, listen.access, strict=True):
+            if says in (None, BROKEN):
+                continue
+            first, said = accesses.setdefault((listen, field), (f"upstreams.{key}.listen.{field}", says))
+            if said != says:
+                say(f"upstreams.{key}.listen.{field}", f"{name(first)} says otherwise, and it is the same socket")
+        if prefix is not BROKEN and (other := places.setdefault((listen, prefix), key)) != key:
+            say(
+                f"upstreams.{key}.prefix",
+                f"upstreams {other} and {key} have the same listen {listen} and prefix {prefix}",
+            )
 
 
 def peers_in_force(config: Config, upstream: Upstream) -> Peers | None:

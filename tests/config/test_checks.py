@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from proxy.config import certificate_files, checks
-from proxy.config.model import GroupId, Peers, UserId
+from proxy.config.model import Config, GroupId, Peers, UserId
 from proxy.socketfile import Access
 from tests.config.files import load_data, problems, upstream, upstream_problems
+from tests.growth import FEW, MANY, grows_linearly
 
 CLEAR = (
     "plain http to a host that is not loopback sends a credential in clear: "
@@ -90,6 +93,45 @@ def test_prefixes_are_compared_without_their_trailing_slash(tmp_path: Path) -> N
     assert problems(tmp_path, {"upstreams": both}) == (
         "upstreams.b.prefix: upstreams a and b have the same listen 127.0.0.1:8080 and prefix /x",
     )
+
+
+def test_each_upstream_in_the_place_of_another_is_one_problem(tmp_path: Path) -> None:
+    same = {"a": upstream(), "b": upstream(), "c": upstream(), "d": upstream(prefix="/d")}
+    assert problems(tmp_path, {"upstreams": same}) == tuple(
+        f"upstreams.{name}.prefix: upstreams a and {name} have the same listen 127.0.0.1:8080 and prefix /"
+        for name in ("b", "c")
+    )
+
+
+def test_one_address_in_many_spellings(tmp_path: Path) -> None:
+    hosts = ("127.0.0.1", "localhost", "127.0.0.2", "0.0.0.0", "[::1]", "[::]")
+    listens = {f"u{number}": upstream(listen=f"{host}:80") for number, host in enumerate(hosts)}
+    found = problems(tmp_path, {"upstreams": listens, "allow_remote_clients": True})
+    assert [tuple(re.findall(r"upstreams\.(u[0-9])\.listen", problem)) for problem in found] == [
+        ("u1", "u0"),
+        *(("u3", other) for other in ("u0", "u1", "u2")),
+        ("u4", "u1"),
+        *(("u5", other) for other in ("u1", "u4")),
+    ]
+
+
+def unexpected(path: str, problem: str) -> None:
+    raise AssertionError(path, problem)
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["127.0.0.1:80", "127.0.0.1:{}", "127.0.1.{}:80", "unix:/run/all", "unix:/run/{}"],
+    ids=["one address", "ports", "hosts", "one socket", "sockets"],
+)
+def test_thousands_of_upstreams_are_not_compared_with_each_other(tmp_path: Path, listen: str) -> None:
+    def config(count: int) -> Config:
+        places = [{"listen": listen.format(number + 1), "prefix": f"/{number}"} for number in range(count)]
+        upstreams = {f"u{number}": upstream(**place) for number, place in enumerate(places)}
+        return load_data(tmp_path, {"upstreams": upstreams}).config
+
+    few, many = (partial(checks.check, config(count), unexpected, str) for count in (FEW, MANY))
+    assert grows_linearly(few, many)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +310,14 @@ def test_who_may_connect_to_a_shared_socket_is_said_once(tmp_path: Path, key: st
         f"upstreams.u1.listen.{key}: upstreams.u0.listen.{key} says otherwise, and it is the same socket",
     )
     assert problems(tmp_path, _sockets({**path, key: one}, {**path, key: one}, {"unix": "/run/b", key: other})) == ()
+
+
+def test_three_who_disagree_on_a_shared_socket(tmp_path: Path) -> None:
+    one, *others = ({"unix": "/run/a", "mode": mode} for mode in ("0600", "0660", "0666"))
+    assert problems(tmp_path, _sockets("unix:/run/a", one, *others)) == tuple(
+        f"upstreams.{name}.listen.mode: upstreams.u1.listen.mode says otherwise, and it is the same socket"
+        for name in ("u2", "u3")
+    )
 
 
 def test_what_one_says_of_a_shared_socket_holds_for_all(tmp_path: Path) -> None:
