@@ -28,7 +28,7 @@ from proxy.forward.upstream import Upstream
 from proxy.log import logger
 from proxy.stats import CacheStats, UpstreamStats
 from proxy.tasks import spawn
-from proxy.tokens import Identity, TokenSource, identity, lasting_identity
+from proxy.tokens import Identity, TokenSource, heirs, identity
 
 if TYPE_CHECKING:
     from proxy.tokens.shared.sharing import Engine, Sharing
@@ -96,10 +96,10 @@ class Assembly:
             name: self._upstream(name, settings, sources[name], key_name, config.limits)
             for name, settings in config.upstreams.items()
         }
-        routes = {
-            address: Routes(upstream for upstream in upstreams.values() if upstream.settings.listen == address)
-            for address in dict.fromkeys(settings.listen for settings in config.upstreams.values())
-        }
+        sharing: dict[Address, list[Upstream]] = {}
+        for upstream in upstreams.values():
+            sharing.setdefault(upstream.settings.listen, []).append(upstream)
+        routes = {address: Routes(served) for address, served in sharing.items()}
         limits = self._fitting(config)
         guards = {address: make_guard(address, config.allow_browsers, key) for address in routes}
         opened: dict[Address, Listener] = {}
@@ -170,7 +170,7 @@ class Assembly:
                 settings = config.upstreams[names[0]]
                 source.update(
                     settings.auth,
-                    names,
+                    tuple(names),
                     extra_ca_file=settings.tls.ca_file,
                     proxy=_token_proxy(settings),
                     sharing=_sharing(self._engine, settings),
@@ -181,31 +181,19 @@ class Assembly:
             _ = spawn(source.close(), name="close a token source")
 
     def _sources_for(self, config: Config, engine: Engine | None) -> dict[str, TokenSource]:
-        """A source for each upstream, shared where the token is the same, the present one wherever that is possible.
-
-        First those that are the same in all; then those for whom only the secret has changed, which keep their token:
-        before others those of the same upstream, since two clients may differ in nothing but their secrets.
-        """
-        present = {name: upstream.settings.auth for name, upstream in self._upstreams.items()}
-        free = {identity(auth): self._sources[name] for name, auth in present.items()}
+        """A source for each upstream, shared where the token is the same, the present one wherever that is possible."""
+        present = {name: identity(upstream.settings.auth) for name, upstream in self._upstreams.items()}
+        by_identity = {key: self._sources[name] for name, key in present.items()}
         wanted: dict[Identity, list[str]] = {}
         for name, settings in config.upstreams.items():
             wanted.setdefault(identity(settings.auth), []).append(name)
-        found = {key: free.pop(key) for key in wanted if key in free}
-        alike = [
-            (key, name)
-            for key, names in wanted.items()
-            for name, auth in present.items()
-            if key not in found and lasting_identity(auth) == lasting_identity(config.upstreams[names[0]].auth)
-        ]
-        for key, name in sorted(alike, key=lambda pair: pair[1] not in wanted[pair[0]]):
-            before = identity(present[name])
-            if key not in found and before in free:
-                found[key] = free.pop(before)
+        inherited = heirs(wanted, present)
+        sources: dict[str, TokenSource] = {}
         for key, names in wanted.items():
-            if key not in found:
-                found[key] = self._source(config.upstreams[names[0]], tuple(names), engine)
-        return {name: found[key] for key, names in wanted.items() for name in names}
+            before = inherited.get(key)
+            source = by_identity[before] if before else self._source(config.upstreams[names[0]], tuple(names), engine)
+            sources |= dict.fromkeys(names, source)
+        return sources
 
     def _new_engine(self, settings: TokenCache | None) -> Engine | None:
         if settings is None:
@@ -226,12 +214,11 @@ class Assembly:
             sharing=_sharing(engine, settings),
         )
 
-    def _names(self) -> dict[TokenSource, tuple[str, ...]]:
+    def _names(self) -> dict[TokenSource, list[str]]:
         """By source, the upstreams that share it, in the order of the configuration."""
-        names: dict[TokenSource, tuple[str, ...]] = {}
+        names: dict[TokenSource, list[str]] = {}
         for name in self._upstreams:
-            source = self._sources[name]
-            names[source] = (*names.get(source, ()), name)
+            names.setdefault(self._sources[name], []).append(name)
         return names
 
     def _upstream(

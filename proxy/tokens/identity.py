@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from proxy.config.model import Auth, Value
@@ -18,22 +20,55 @@ class Identity(NamedTuple):
     extra_params: frozenset[tuple[str, Value]]
     secrets: frozenset[Value]
 
+    @property
+    def lasting(self) -> Identity:
+        """Without the secrets: a reload that changes only those keeps the source and its token."""
+        return self._replace(secrets=frozenset())
+
 
 def identity(auth: Auth) -> Identity:
     """Two upstreams for which this is equal share one source.
 
     What is left out (header, scheme, times, TLS) does not change what token comes back.
     """
-    return lasting_identity(auth)._replace(secrets=frozenset(auth.client_secret))
-
-
-def lasting_identity(auth: Auth) -> Identity:
-    """`identity` without the secrets: a reload that changes only those keeps the source and its token."""
     return Identity(
         token_url=str(auth.token_url),
         client_id=auth.client_id,
         scopes=frozenset(auth.scopes),
         method=auth.method,
         extra_params=frozenset(auth.extra_params.items()),
-        secrets=frozenset(),
+        secrets=frozenset(auth.client_secret),
     )
+
+
+def lasting_identity(auth: Auth) -> Identity:
+    """What stays of `identity` whatever becomes of the secrets."""
+    return identity(auth).lasting
+
+
+def heirs(wanted: Mapping[Identity, Sequence[str]], present: Mapping[str, Identity]) -> dict[Identity, Identity]:
+    """For the clients of a new configuration, which of the present ones each takes the place of, and the token.
+
+    `wanted` has the names of the upstreams of each; `present` the client of each upstream. First come those that are
+    the same in all; then those for whom only the secret has changed: before others those of the same upstream, since
+    two clients may differ in nothing but their secrets. No present client has two heirs.
+    """
+    free = dict.fromkeys(present.values())
+    found = {key: key for key in wanted if key in free}
+    for key in found:
+        del free[key]
+    changed = [key for key in wanted if key not in found]
+    for key in changed:
+        own = (present[name] for name in wanted[key] if name in present)
+        before = next((one for one in own if one in free and one.lasting == key.lasting), None)
+        if before is not None:
+            found[key] = before
+            del free[before]
+    others: dict[Identity, deque[Identity]] = {}
+    for before in free:
+        others.setdefault(before.lasting, deque()).append(before)
+    for key in changed:
+        alike = others.get(key.lasting)
+        if key not in found and alike:
+            found[key] = alike.popleft()
+    return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from proxy.forward.routes import Routes
 from tests.forward.make import upstream
+from tests.growth import FEW, MANY, calls
 
 ROUTES = Routes(
     [
@@ -41,6 +44,12 @@ def test_no_prefix_no_route() -> None:
     routes = Routes([upstream(prefix="/api")])
     for path in (b"/", b"/apix", b"*", b"", b"/API"):
         assert routes.find(path) is None
+
+
+def test_how_many_prefixes_there_are_makes_no_difference() -> None:
+    few, many = (Routes(upstream(prefix=f"/{number:03}") for number in range(count)) for count in (FEW, MANY))
+    for path in (b"/000/x", b"/001", b"/999", b"/"):
+        assert calls(partial(many.find, path)) == calls(partial(few.find, path))
 
 
 def test_a_listener_with_one_upstream_knows_whose_errors_are() -> None:
