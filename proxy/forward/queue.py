@@ -6,7 +6,7 @@ callers that send or read slowly would keep everybody behind them waiting for as
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from enum import IntEnum
 from typing import Generic, TypeVar
 
@@ -25,11 +25,15 @@ class Line(IntEnum):
 
 
 class Queue(Generic[T]):
-    """The three lines. Times are the event loop's, in seconds."""
+    """The three lines. Who waits is in one of them, once. Times are the event loop's, in seconds."""
 
     def __init__(self) -> None:
-        self._lines: tuple[deque[tuple[float, T]], ...] = tuple(deque() for _ in Line)
+        # Of all containers the one from whose ends and whose middle somebody leaves without a search.
+        self._lines: tuple[OrderedDict[T, float], ...] = tuple(OrderedDict() for _ in Line)
         self._turn = 0
+
+    def __bool__(self) -> bool:
+        return any(self._lines)
 
     def __len__(self) -> int:
         return sum(map(len, self._lines))
@@ -37,10 +41,10 @@ class Queue(Generic[T]):
     @property
     def since(self) -> float:
         """When the one that has waited longest came. Raises ValueError where nobody waits."""
-        return min(line[0][0] for line in self._lines if line)
+        return min(next(iter(line.values())) for line in self._lines if line)
 
     def put(self, item: T, line: Line, now: float) -> None:
-        self._lines[line].append((now, item))
+        self._lines[line][item] = now
 
     def take(self) -> T:
         """Who has waited longest in the line whose turn it is. Raises IndexError where nobody waits."""
@@ -48,20 +52,17 @@ class Queue(Generic[T]):
             line = self._lines[self._turn]
             self._turn = (self._turn + 1) % len(self._lines)
             if line:
-                return line.popleft()[1]
+                return line.popitem(last=False)[0]
         raise IndexError("nobody waits")
 
     def displace(self, line: Line) -> T | None:
         """Who is to make room for one that would stand in `line`: the newest of the last line behind that."""
         for other in reversed(Line):
             if other > line and self._lines[other]:
-                return self._lines[other].pop()[1]
+                return self._lines[other].popitem()[0]
         return None
 
     def remove(self, item: T) -> None:
         """Somebody waits no longer; nothing happens where they had been taken already."""
         for line in self._lines:
-            for index, (_, other) in enumerate(line):
-                if other is item:
-                    del line[index]
-                    return
+            line.pop(item, None)
