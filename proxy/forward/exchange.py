@@ -286,7 +286,7 @@ class Exchange:
         if not self._upload.done:
             self._reply.keep = False  # The rest of the request stays unread, which ends the connection: say so.
         self._begin_answer(head)
-        self._reply.pieces((content,))
+        self._reply.whole(content)
         self._finish(served=True)
 
     def _answer(self, head: ResponseHead) -> None:

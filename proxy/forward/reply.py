@@ -52,6 +52,14 @@ class Reply:
             self.keep = False
         self._head = response_head(head, ResponseShape(self._chunked, not self.keep), to_local)
 
+    def whole(self, content: bytes) -> None:
+        """All of the content in one go, its length declared by the head."""
+        if len(content) > _JOINED:
+            self._write((content,))
+        else:
+            self._caller.write(self._head + content)
+            self._head = b""
+
     def pieces(self, pieces: Sequence[Piece]) -> None:
         """Content, as it comes."""
         if not self._chunked:

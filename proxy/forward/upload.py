@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from proxy.forward.body import Piece
 from proxy.forward.connection import UpstreamConnection
 
@@ -33,7 +35,7 @@ class Upload:
         if self._kept is not None:
             self._kept += map(bytes, pieces)
 
-    def send(self, connection: UpstreamConnection, pieces: list[Piece]) -> None:
+    def send(self, connection: UpstreamConnection, pieces: Sequence[Piece]) -> None:
         """Write content to the upstream."""
         for piece in pieces:
             if self._chunked:
@@ -45,7 +47,8 @@ class Upload:
 
     def send_kept(self, connection: UpstreamConnection) -> None:
         """Write again what has come so far."""
-        self.send(connection, [*(self._kept or ())])
+        if self._kept:
+            self.send(connection, self._kept)
 
     def send_end(self, connection: UpstreamConnection) -> None:
         """Say to the upstream that the request is whole."""

@@ -62,6 +62,18 @@ def test_framing_is_made_for_the_caller(
     assert (reply.keep, reply.only_reset_shows, reply.status) == (keep, only_reset_shows, 200)
 
 
+@pytest.mark.parametrize(("size", "writes"), [(0, 1), (4, 1), (64 * 1024, 1), (64 * 1024 + 1, 2)])
+def test_an_answer_that_is_here_at_once_is_one_write_unless_it_is_large(size: int, writes: int) -> None:
+    caller = Written()
+    reply = caller.reply()
+    reply.begin(response("HTTP/1.1 200 OK", f"Content-Length: {size}"), _same, closing=False)
+    reply.whole(b"x" * size)
+    assert caller.text == b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+    assert len(caller.writes) == writes
+    reply.flush()
+    assert len(caller.writes) == writes, "the head has gone"
+
+
 def test_the_head_leaves_with_the_first_of_its_body() -> None:
     caller = Written()
     reply = caller.reply()
