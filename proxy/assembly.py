@@ -48,7 +48,7 @@ class Assembly:
         self._loop = asyncio.get_running_loop()
         self._exchanges = Ticker(self._loop, REQUEST_TICK)
         self._connections = Ticker(self._loop, CONNECTION_TICK)
-        self.cache_stats = CacheStats()
+        self._cache_stats = CacheStats()
         self._cache: TokenCache | None = None
         self._engine: Engine | None = None
         """Of the token cache that sidecars share, where one is configured."""
@@ -64,6 +64,11 @@ class Assembly:
         """At addresses that are no longer configured, until their last request has ended."""
         self._cramped: tuple[int, descriptors.Share] | None = None
         """The limit of file descriptors and what comes of it, where that is less than was asked for."""
+
+    @property
+    def token_cache(self) -> CacheStats | None:
+        """What was asked of the shared token cache; None where there is none."""
+        return None if self._cache is None else self._cache_stats
 
     @property
     def listeners(self) -> Sequence[Listener]:
@@ -201,7 +206,7 @@ class Assembly:
         from proxy.tokens.shared.sharing import Engine  # noqa: PLC0415  (nothing of it is needed otherwise)
         from proxy.tokens.shared.store import RedisStore  # noqa: PLC0415  (the same)
 
-        return Engine(RedisStore(settings), self._clock, self._random.random, self.cache_stats)
+        return Engine(RedisStore(settings), self._clock, self._random.random, self._cache_stats)
 
     def _source(self, settings: Settings, names: tuple[str, ...], engine: Engine | None) -> TokenSource:
         return TokenSource(

@@ -153,7 +153,7 @@ class Service:
     @property
     def token_cache(self) -> CacheStats | None:
         """What was asked of the shared token cache; None where there is none."""
-        return None if self._loaded.config.token_cache is None else self._assembly.cache_stats
+        return self._assembly.token_cache
 
     @property
     def secret_reads(self) -> Mapping[str, int]:
