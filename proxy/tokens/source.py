@@ -379,7 +379,8 @@ class TokenSource:
         # A cancelled fetch means that the event loop ends, or the source does: nothing new is begun then. Were it
         # otherwise, the next poll would see to it.
         if not fetch.cancelled():
-            self._look(Event.TICK, self._read())
+            # What was mended after the failure, in the moment between that and this, has not been tried either.
+            self._look(Event.MENDED if self._mended else Event.TICK, self._read())
         self._news.tell()
 
     def _held(self) -> Held | None:

@@ -96,6 +96,20 @@ async def test_a_secret_that_changes_while_the_old_one_is_being_refused() -> Non
     assert bench.token().number == 1, "without the pause of 30 s"
 
 
+async def test_a_secret_that_changes_when_the_old_one_has_just_been_refused() -> None:
+    bench = Bench()
+    bench.endpoint.by_secret[SECRET] = failure("invalid_client")
+    bench.endpoint.hold()
+    await bench.started()
+    bench.endpoint.release()
+    await asyncio.sleep(0)
+    # The call has failed; that its task is done will be heard in the loop's next turn.
+    assert (bench.source.stats.failures, bench.source.status().fetching) == ({"invalid_client": 1}, True)
+    bench.source.update(make_auth(client_secret=(Value(OTHER_SECRET),)), ("orders",))
+    await settle()
+    assert bench.token().number == 1, "without the pause of 30 s"
+
+
 @pytest.mark.parametrize("changes", [{"tls": Tls(ca_file="/ca.pem")}, {"request_timeout": 3}])
 async def test_other_settings_of_the_connection_are_tried_at_once(changes: dict[str, Any]) -> None:
     bench = Bench()
