@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from proxy.emulator.routes import ANY, EVERYTHING, Route
 from proxy.emulator.settings import Kind
 from proxy.emulator.template import resources
-from proxy.emulator.template.functions import Unclear
+from proxy.emulator.template.functions import Unclear, mappings, texts
 from proxy.emulator.template.template import Template
 
 _ROUTE_KEY: Final = re.compile(r"([A-Z]+) (/\S*)")
@@ -86,8 +86,8 @@ def http_api(template: Template, api: str, pool: Pool) -> Found:
                 raise Unclear(
                     template.where(authorizer, "JwtConfiguration.Issuer"), _STRANGE.format(token.get("Issuer"))
                 )
-            audience = token.get("Audience")
-            route = route._replace(audience=tuple(audience) if isinstance(audience, list) else ())
+            where = template.where(authorizer, "JwtConfiguration.Audience")
+            route = route._replace(audience=texts(token.get("Audience", []), where))
         elif kind != "NONE":
             raise Unclear(template.where(name, "AuthorizationType"), f"{kind} is not understood here")
         routes.append(route._replace(guarded=kind != "NONE"))
@@ -108,7 +108,7 @@ def listener(template: Template, name: str, pool: Pool) -> Found:
         if template.get(rule, "ListenerArn") == resources.physical(template, name)
     ]
     routes: list[Route] = []
-    for rule in sorted(rules, key=lambda rule: int(template.text(rule, "Priority"))):
+    for rule in sorted(rules, key=lambda rule: _priority(template, rule)):
         guard = _guard(template, rule, "Actions", pool)
         routes += [guard._replace(path=path) for path in _conditions(template, rule)]
     routes.append(_guard(template, name, "DefaultActions", pool))
@@ -159,7 +159,7 @@ def _trusts(template: Template, authorizer: str, key: str, wanted: str) -> None:
 def _guard(template: Template, name: str, key: str, pool: Pool) -> Route:
     """What a listener or a rule does before it forwards."""
     route = Route(guarded=False)
-    for number, action in enumerate(_actions(template, name, key)):
+    for number, action in enumerate(template.mappings(name, key)):
         where = f"{template.where(name, key)}[{number}]"
         kind = action.get("Type")
         if kind == "jwt-validation":
@@ -169,21 +169,15 @@ def _guard(template: Template, name: str, key: str, pool: Pool) -> Route:
     return route
 
 
-def _actions(template: Template, name: str, key: str) -> Iterable[Mapping[str, Any]]:
-    actions = template.get(name, key, [])
-    if not isinstance(actions, list) or not all(isinstance(action, Mapping) for action in actions):
-        raise Unclear(template.where(name, key), "expected a list of actions")
-    return actions
-
-
 def _validation(config: Any, pool: Pool, where: str) -> Route:
     if not isinstance(config, Mapping):
         raise Unclear(where, "expected a mapping")
     if config.get("Issuer") != pool.issuer:
         raise Unclear(f"{where}.Issuer", _STRANGE.format(config.get("Issuer")))
     route = Route()
-    for number, claim in enumerate(config.get("AdditionalClaims", [])):
-        values = tuple(claim.get("Values", []))
+    claims = f"{where}.AdditionalClaims"
+    for number, claim in enumerate(mappings(config.get("AdditionalClaims", []), claims)):
+        values = texts(claim.get("Values", []), f"{claims}[{number}].Values")
         match claim.get("Name"), claim.get("Format"):
             case "scope", "space-separated-values":
                 route = route._replace(scopes=values)
@@ -191,20 +185,24 @@ def _validation(config: Any, pool: Pool, where: str) -> Route:
                 route = route._replace(audience=values)
             case name, form:
                 what = "scope as space-separated-values and client_id as single-string are"
-                raise Unclear(f"{where}.AdditionalClaims[{number}]", f"{name} as {form} is not understood here; {what}")
+                raise Unclear(f"{claims}[{number}]", f"{name} as {form} is not understood here; {what}")
     return route
 
 
-def _conditions(template: Template, rule: str) -> list[str]:
+def _conditions(template: Template, rule: str) -> tuple[str, ...]:
     """The path patterns of a rule."""
-    conditions = template.get(rule, "Conditions", [])
     where = template.where(rule, "Conditions")
-    if not isinstance(conditions, list) or len(conditions) != 1:
-        raise Unclear(where, "one path-pattern is understood here, and nothing besides")
-    [condition] = conditions
-    if not isinstance(condition, Mapping) or condition.get("Field") != "path-pattern":
-        raise Unclear(where, "one path-pattern is understood here, and nothing besides")
-    patterns = condition.get("PathPatternConfig", {}).get("Values") or condition.get("Values")
-    if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):
-        raise Unclear(where, "expected a list of patterns")
-    return patterns
+    match template.mappings(rule, "Conditions"):
+        case ({"Field": "path-pattern", "PathPatternConfig": {"Values": patterns}},):
+            return texts(patterns, where)
+        case ({"Field": "path-pattern", "Values": patterns},):
+            return texts(patterns, where)
+    raise Unclear(where, "one path-pattern is understood here, and nothing besides")
+
+
+def _priority(template: Template, rule: str) -> int:
+    """The place of a rule among those of its listener."""
+    try:
+        return int(template.text(rule, "Priority"))
+    except ValueError:
+        raise Unclear(template.where(rule, "Priority"), "expected a whole number") from None

@@ -116,3 +116,17 @@ def text(value: Any, where: str) -> str:
     if isinstance(value, str | int | float):
         return str(value)
     raise Unclear(where, "expected a text")
+
+
+def texts(value: Any, where: str) -> tuple[str, ...]:
+    """A list of such values. Raises Unclear."""
+    if not isinstance(value, list):
+        raise Unclear(where, "expected a list")
+    return tuple(text(one, f"{where}[{number}]") for number, one in enumerate(value))
+
+
+def mappings(value: Any, where: str) -> tuple[Mapping[str, Any], ...]:
+    """A list of mappings. Raises Unclear."""
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+        raise Unclear(where, "expected a list of mappings")
+    return tuple(value)

@@ -34,7 +34,7 @@ def values(declared: Mapping[str, Any], given: Given, inherited: Given) -> dict[
 
 
 def problems(declared: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Why CloudFormation would not take these values."""
+    """Why CloudFormation would not take these values, or these parameters."""
     return [
         f"Parameters.{name}: {problem}"
         for name, value in found.items()
@@ -48,17 +48,27 @@ def _typed(value: str, parameter: Mapping[str, Any]) -> Any:
     return [part.strip() for part in value.split(",")] if "List" in kind else value
 
 
-def _problem(value: str, parameter: Mapping[str, Any]) -> str | None:
+def _problem(value: str, parameter: Any) -> str | None:
+    if not isinstance(parameter, Mapping):
+        return "expected a mapping"
     allowed = parameter.get("AllowedValues")
     if isinstance(allowed, list) and value not in {str(one) for one in allowed}:
         return f"{value!r} is none of {', '.join(str(one) for one in allowed)}"
     pattern = parameter.get("AllowedPattern")
-    if isinstance(pattern, str) and not re.fullmatch(pattern, value):
-        return f"{value!r}: {parameter.get('ConstraintDescription', f'does not match {pattern}')}"
-    if parameter.get("Type") == "Number":
-        if not _NUMBER.fullmatch(value):
-            return f"{value!r} is not a number"
-        least, most = parameter.get("MinValue", float("-inf")), parameter.get("MaxValue", float("inf"))
-        if not float(least) <= float(value) <= float(most):
-            return f"{value} is not between {least} and {most}"
-    return None
+    try:
+        if isinstance(pattern, str) and not re.fullmatch(pattern, value):
+            return f"{value!r}: {parameter.get('ConstraintDescription', f'does not match {pattern}')}"
+    except re.error:
+        return "AllowedPattern: expected a regular expression"
+    return _out_of_bounds(value, parameter) if parameter.get("Type") == "Number" else None
+
+
+def _out_of_bounds(value: str, parameter: Mapping[str, Any]) -> str | None:
+    if not _NUMBER.fullmatch(value):
+        return f"{value!r} is not a number"
+    least, most = parameter.get("MinValue", float("-inf")), parameter.get("MaxValue", float("inf"))
+    try:
+        fits = float(least) <= float(value) <= float(most)
+    except (TypeError, ValueError):
+        return "MinValue, MaxValue: expected numbers"
+    return None if fits else f"{value} is not between {least} and {most}"

@@ -151,10 +151,7 @@ class _Reader:
 
     def _resource_server(self, template: Template, name: str) -> None:
         self._in_pool(template, name)
-        scopes = template.get(name, "Scopes", [])
-        where = template.where(name, "Scopes")
-        if not isinstance(scopes, list) or not all(isinstance(scope, Mapping) for scope in scopes):
-            raise Unclear(where, "expected a list of mappings")
+        scopes = template.mappings(name, "Scopes")
         identifier = template.text(name, "Identifier")
         self._scopes |= {f"{identifier}/{scope.get('ScopeName')}" for scope in scopes}
 
@@ -210,7 +207,7 @@ class _Reader:
 def _lifetime(template: Template, name: str) -> int:
     """Seconds that a client's access tokens live."""
     where = template.where(name, "AccessTokenValidity")
-    unit = template.mapping(name, "TokenValidityUnits").get("AccessToken", "hours")
+    unit = str(template.mapping(name, "TokenValidityUnits").get("AccessToken", "hours"))
     if unit not in _UNITS:
         raise Unclear(template.where(name, "TokenValidityUnits"), f"AccessToken: {unit} is none of {', '.join(_UNITS)}")
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from proxy.emulator.template import parameters, resources
-from proxy.emulator.template.functions import NO_VALUE, Unclear, resolve, text
+from proxy.emulator.template.functions import NO_VALUE, Unclear, mappings, resolve, text, texts
 
 Secrets = Callable[[str], str]
 """The secret of an app client, by its id."""
@@ -72,10 +72,11 @@ class Template:
 
     def texts(self, name: str, key: str) -> tuple[str, ...]:
         """A property that is a list of texts; an empty one where it is not there. Raises Unclear."""
-        value = self.get(name, key, [])
-        if not isinstance(value, list):
-            raise Unclear(self.where(name, key), "expected a list")
-        return tuple(text(one, f"{self.where(name, key)}[{number}]") for number, one in enumerate(value))
+        return texts(self.get(name, key, []), self.where(name, key))
+
+    def mappings(self, name: str, key: str) -> tuple[Mapping[str, Any], ...]:
+        """A property that is a list of mappings; an empty one where it is not there. Raises Unclear."""
+        return mappings(self.get(name, key, []), self.where(name, key))
 
     def mapping(self, name: str, key: str) -> Mapping[str, Any]:
         """A property that is a mapping; an empty one where it is not there. Raises Unclear."""

@@ -52,3 +52,16 @@ def test_one_without_a_value_is_no_problem_until_it_is_needed() -> None:
 )
 def test_what_cloudformation_would_not_take(name: str, value: str, problem: str) -> None:
     assert problems(DECLARED, values(DECLARED, {name: value}, {})) == [f"Parameters.{name}: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "problem"),
+    [
+        ({"Type": "String", "AllowedPattern": "("}, "AllowedPattern: expected a regular expression"),
+        ({"Type": "Number", "MinValue": "a few"}, "MinValue, MaxValue: expected numbers"),
+        ("String", "expected a mapping"),
+    ],
+)
+def test_what_is_no_parameter(parameter: Any, problem: str) -> None:
+    declared = {"Mine": parameter}
+    assert problems(declared, values(declared, {"Mine": "1"}, {})) == [f"Parameters.Mine: {problem}"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from proxy.emulator.template import describe
 from proxy.errors import ConfigError
 from tests.emulator.template.stacks import POOL, data, problems, settings
-from tests.emulator.template.test_apis import HTTP, REST
+from tests.emulator.template.test_apis import ALB, HTTP, REST
 
 OTHER = """
   Reporter:
@@ -181,3 +184,28 @@ def test_every_problem_comes_at_once_with_its_file() -> None:
         ),
         "--parameter Typo: no template has it",
     ]
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each place in plain data: what it is in, and its key."""
+    items = [*value.items()] if isinstance(value, dict) else [*enumerate(value)] if isinstance(value, list) else []
+    for key, inner in items:
+        yield value, key
+        yield from places(inner)
+
+
+@pytest.mark.parametrize("odd", [None, 5, "x", [[]], {"a": 1}, {"Ref": "Pool"}], ids=str)
+@pytest.mark.parametrize("text", [REST, HTTP, ALB], ids=["REST", "HTTP", "ALB"])
+def test_whatever_stands_anywhere_it_is_served_or_told(text: str, odd: object) -> None:
+    plain = data(POOL + text, 'Parameters: {A: {Type: Number, Default: "1", MinValue: 0, AllowedPattern: .}}')
+    told = 0
+    for number in range(len([*places(plain)])):
+        changed = copy.deepcopy(plain)
+        holder, key = [*places(changed)][number]
+        holder[key] = odd
+        try:
+            made = describe([("a.yaml", "a", changed)], {}, lambda _: "secret")
+            assert [json.dumps(route) for routes in (made.apis or {}).values() for route in routes] or not made.apis
+        except ConfigError as error:
+            told += all(problem.startswith("a.yaml: ") for problem in error.problems)
+    assert told > number / 3
