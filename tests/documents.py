@@ -13,6 +13,7 @@ import re
 import shlex
 import signal
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -77,7 +78,12 @@ def unknown_to_aws(words: list[str]) -> set[str]:
     given = {word for word in options if word.startswith("--")} - {"--query", "--output", "--region"}
     if operation == "deploy":  # the CLI's own
         return given - {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"}
-    model = botocore.session.Session().get_service_model(service)
+    session = botocore.session.Session()
+    if operation == "wait":
+        waiters = session.get_waiter_model(service)
+        known = {xform_name(name, "-"): name for name in waiters.waiter_names}
+        operation = xform_name(waiters.get_waiter(known[options[0]]).operation, "-")
+    model = session.get_service_model(service)
     known = {xform_name(name, "-"): name for name in model.operation_names}
     members = model.operation_model(known[operation]).input_shape.members
     return given - {f"--{xform_name(name, '-')}" for name in members}
@@ -136,7 +142,16 @@ def leads_somewhere(target: str, page: Path) -> bool:
     """Whether a link of a page is to a file that is there, and to a heading that it has."""
     path, _, heading = target.partition("#")
     other = page.parent / path if path else page
-    if not heading:
-        return other.exists()
-    headings = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.MULTILINE)
-    return heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
+    return other.exists() and (not heading or heading in _headings(other))
+
+
+def _headings(page: Path) -> set[str]:
+    """What the headings of a page are called in links. The second of two that are the same has a number."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    seen: Counter[str] = Counter()
+    found = set()
+    for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        name = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        found.add(f"{name}-{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return found

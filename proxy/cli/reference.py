@@ -62,7 +62,9 @@ def _section(parent: click.Context, name: str, command: Command) -> str:
 
 def _option(context: click.Context, option: click.Option) -> str:
     spelling, text = option.get_help_record(context) or ("", "")
-    return f"| `{spelling}` | {' '.join(text.split())} |".replace("[env var: ", "[variable: ")
+    cells = (f"`{spelling}`", " ".join(text.split()).replace("[env var: ", "[variable: "))
+    spelled, told = (cell.replace("|", r"\|") for cell in cells)  # A bar ends a cell, in code too.
+    return f"| {spelled} | {told} |"
 
 
 _TROUBLES: Final = f"""\

@@ -74,11 +74,6 @@ async def test_the_first_minute() -> None:
         assert await program.stop() == 0
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
-def test_each_link_leads_somewhere(link: str) -> None:
-    assert link.startswith("https://") or (HOME / link).exists()
-
-
 def test_make_targets_exist() -> None:
     makefile = (HOME / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.MULTILINE):

@@ -73,16 +73,6 @@ def test_the_charts_say_what_is_in_them() -> None:
     assert least == smallest.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", TEXT))
-def test_each_link_leads_somewhere(link: str) -> None:
-    path, _, heading = link.partition("#")
-    target = (PAGE.parent / path) if path else PAGE
-    assert target.exists()
-    if heading:
-        titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
-        assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
 def test_the_sizes_told_are_the_defaults() -> None:
     values = yaml.safe_load((LIBRARY / "values.yaml").read_text(encoding="utf-8"))
     requests, limits = values["resources"]["requests"], values["resources"]["limits"]
