@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -38,9 +37,10 @@ def test_each_of_awss_commands_exists(words: list[str]) -> None:
     assert documents.unknown_to_aws(words) == set()
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", PAGE))
-def test_each_link_leads_somewhere(target: str) -> None:
-    assert documents.leads_somewhere(target, documents.ROOT / "docs" / "rotation.md")
+def test_a_secret_is_written_to_files_of_ones_own_only() -> None:
+    writers = [block for block in documents.blocks(PAGE, "sh") if "> client_secret" in block]
+    assert len(writers) == 2
+    assert all(block.startswith("umask 077\n") for block in writers)
 
 
 def test_it_has_both_halves() -> None:

@@ -110,8 +110,3 @@ def test_the_configuration_in_the_compose_file_is_right(tmp_path: Path) -> None:
     [upstream] = load(str(file), environ={}).config.upstreams.values()
     address = f"http://{upstream.listen}/"
     assert address in described["services"]["app"]["command"]
-
-
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", PAGE))
-def test_each_link_leads_somewhere(target: str) -> None:
-    assert documents.leads_somewhere(target, documents.ROOT / "docs" / "recipes.md")

@@ -138,6 +138,19 @@ def test_the_policy_reads_just_that_secret(template: dict[str, Any]) -> None:
     assert statement == {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": {"Ref": secret}}
 
 
+def test_what_a_rotation_needs_to_know_is_an_output(template: dict[str, Any]) -> None:
+    for output, kind in (("UserPoolId", "AWS::Cognito::UserPool"), ("ClientId", "AWS::Cognito::UserPoolClient")):
+        name, _ = the_one(template, kind)
+        assert template["Outputs"][output]["Value"] == {"Ref": name}
+
+
+def test_nothing_is_left_of_the_function_when_the_stack_is_gone(template: dict[str, Any]) -> None:
+    function, _ = the_one(template, "AWS::Lambda::Function")
+    _, log = the_one(template, "AWS::Logs::LogGroup")
+    assert log["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/${{{function}}}"}
+    assert log["RetentionInDays"] <= 30
+
+
 # ------------------------------------------------------------------------------------------------ the load balancer
 
 
