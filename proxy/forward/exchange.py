@@ -232,6 +232,8 @@ class Exchange:
 
     def interim_head(self, head: ResponseHead) -> None:
         self._reply.interim(head, self._to_local)
+        if not self._caller.writable:
+            self.caller_slow()  # There may be any number of them.
 
     def final_head(self, head: ResponseHead) -> None:
         if head.status != 401:
@@ -391,7 +393,7 @@ class Exchange:
     def stalled_since(self) -> float:
         """Since when only the caller keeps the upstream's connection waiting; infinity: it does not."""
         if self._phase is ASKED:
-            return self._pace.since
+            return min(self._pace.since, self._slow_since)
         return self._slow_since if self._phase is ANSWERING else inf
 
     def give_way(self) -> None:
@@ -412,14 +414,15 @@ class Exchange:
             self._caller.resume_body()
 
     def caller_slow(self) -> None:
-        if self._connection is not None and self._phase is ANSWERING:
-            self._slow_since = self._now()
+        if self._connection is not None and self._phase in (ASKED, ANSWERING):
+            self._slow_since = min(self._slow_since, self._now())
             self._connection.pause_reading()
 
     def caller_ready(self) -> None:
-        if self._connection is not None and self._phase is ANSWERING:
-            self._slow_since = inf
-            self.deadline = self._now() + self._upstream.idle_seconds
+        self._slow_since = inf
+        if self._connection is not None and self._phase in (ASKED, ANSWERING):
+            if self._phase is ANSWERING:
+                self.deadline = self._now() + self._upstream.idle_seconds
             self._connection.resume_reading()
 
     def caller_gone(self) -> None:

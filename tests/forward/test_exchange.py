@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from proxy.config.model import Address, Auth, Headers, RequireHeader, Url, Value
-from tests.forward.rig import GET, OK, refused, sidecar
+from tests.forward.rig import GET, OK, ONE_MIB, refused, sidecar, until
 
 pytestmark = pytest.mark.uvloop
 
@@ -211,6 +211,24 @@ async def test_interim_answers_pass_but_for_100() -> None:
         expected = hints + b"HTTP/1.1 102 Processing\r\n\r\n" + OK
         assert await caller.take(len(expected)) == expected
         assert rig.stats.requests == {("GET", 200): 1}
+
+
+async def test_interim_answers_come_as_fast_as_the_caller_takes_them() -> None:
+    async with sidecar() as rig:
+        caller, peer, _ = await rig.exchange()
+        hint = b"HTTP/1.1 103 Early Hints\r\nLink: %s\r\n\r\n" % (b"x" * 60_000)
+        for _ in range(600):
+            peer.send(hint)
+        peer.send(OK)
+        [connection] = rig.connections()
+        await until(lambda: not connection.writable)
+        [busy] = rig.pool._busy
+        await until(lambda: not busy._reading)
+        assert peer.unsent > ONE_MIB, "the rest waits at the upstream"
+        assert connection._unsent_bytes() < ONE_MIB
+        for _ in range(600):
+            assert await caller.take(len(hint)) == hint
+        assert await caller.take(len(OK)) == OK
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
