@@ -81,6 +81,10 @@ class Listener:
         self._deadlines = connections
         self._open: dict[CallerConnection, None] = {}
         """In the order in which they came."""
+        self._ending: set[CallerConnection] = set()
+        """Those that were told to make room, until they have gone: nobody has to make room for them."""
+        self._all_at_work_until = 0.0
+        """Nobody was found who could make room, and so soon that is not tried again."""
         self._left = asyncio.Event()
         self._runner: web.ServerRunner | None = None
         self._binding: Binding
@@ -101,7 +105,7 @@ class Listener:
     @property
     def connections(self) -> int:
         """How many connections of callers are open, busy and idle ones."""
-        return len(self._open)
+        return len(self._open) + len(self._ending)
 
     @property
     def authority(self) -> bytes:
@@ -139,24 +143,24 @@ class Listener:
     def send_away(self) -> None:
         """Tell tunnels to end, those too that a handshake under way will open."""
         self.leaving = True
-        for connection in [*self._open]:
+        for connection in self._all():
             connection.leave()
 
     async def drained(self) -> None:
         """Return when no request is under way any more; then the idle connections are closed."""
-        while any(connection.busy for connection in self._open):
+        while any(connection.busy for connection in self._all()):
             self._left.clear()
             with contextlib.suppress(TimeoutError):
                 # Nobody says when the last bytes of an answer have been taken: that is looked for.
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._left.wait()
-        for connection in [*self._open]:
+        for connection in self._all():
             connection.close_if_idle()
 
     def abort(self) -> int:
         """Cut what is still under way. Returns how many requests that were."""
-        busy = sum(connection.busy for connection in self._open)
-        for connection in [*self._open]:
+        busy = sum(connection.busy for connection in self._all())
+        for connection in self._all():
             connection.abort()
         return busy
 
@@ -168,6 +172,9 @@ class Listener:
             await self._runner.cleanup()
             self._runner = None
 
+    def _all(self) -> list[CallerConnection]:
+        return [*self._open, *self._ending]
+
     # What its connections call.
 
     def joined(self, connection: CallerConnection) -> None:
@@ -178,21 +185,37 @@ class Listener:
 
     def left(self, connection: CallerConnection) -> None:
         self._open.pop(connection, None)
+        self._ending.discard(connection)
         self._deadlines.forget(connection)
         self.settled()
 
     def _make_room(self, newcomer: CallerConnection) -> None:
         """One more than there may be: end those that are of least use, or turn the new one away."""
-        ranks = {connection: rank for connection in self._open if (rank := connection.rank) is not None}
-        ranks.pop(newcomer, None)
-        if ranks:
-            # Some more than are needed now: to look for them costs time, and where one comes others will.
-            for connection in nsmallest(max(1, self._most // 100), ranks, key=ranks.__getitem__):
+        # To tell somebody why takes the connection for a while; beyond the slack there is none for that.
+        crowd = self.connections > self._most * SLACK + 1
+        full = f"this listener has the {self._most} connections that it may have, and all are at work"
+        useless = self._of_least_use(newcomer)
+        for connection in useless or [newcomer]:
+            del self._open[connection]
+            self._ending.add(connection)
+            if crowd:
+                connection.abort()
+            elif useless:
                 connection.make_room("the request head came slowly, and others needed this connection's place")
-        elif len(self._open) > self._most * SLACK + 1:
-            newcomer.abort()
-        else:
-            newcomer.turn_away(f"this listener has the {self._most} connections that it may have, and all are at work")
+            else:
+                connection.turn_away(full)
+
+    def _of_least_use(self, newcomer: CallerConnection) -> list[CallerConnection]:
+        """Connections to end for a new one; none where all are at work."""
+        now = self.loop.time()
+        if now < self._all_at_work_until:
+            return []
+        ranks = {connection: rank for connection in self._open if (rank := connection.rank) is not None}
+        del ranks[newcomer]
+        if not ranks:
+            self._all_at_work_until = now + _LOOK_SECONDS
+        # Some more than are needed now: to look for them costs time, and where one comes others will.
+        return nsmallest(max(1, self._most // 100), ranks, key=ranks.__getitem__)
 
     def settled(self) -> None:
         """A request has ended."""

@@ -12,7 +12,7 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
@@ -49,7 +49,7 @@ SWITCHED = (
 )
 
 
-async def within(work: Coroutine[Any, Any, T]) -> T:
+async def within(work: Awaitable[T]) -> T:
     async with asyncio.timeout(PATIENCE):
         return await work
 
@@ -262,7 +262,7 @@ class Rig:
 
     def connections(self) -> list[CallerConnection]:
         """The sidecar's side of the callers' connections."""
-        return [*self.listener._open]
+        return self.listener._all()
 
     async def settled(self) -> None:
         """Wait until no request is under way and no upstream connection is at work."""

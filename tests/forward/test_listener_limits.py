@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from proxy.config.model import Limits
@@ -101,6 +103,30 @@ async def test_half_a_head_makes_room_as_well_and_hears_why() -> None:
         await peer.head()
         peer.send(OK)
         assert await slow[1].take(len(OK)) == OK
+
+
+async def test_a_crowd_of_slow_heads_stays_within_the_limit_and_its_slack() -> None:
+    """To those who are told why, it takes a while to go."""
+    async with sidecar(limits=Limits(connections=20)) as rig:
+        for _ in range(60):
+            await rig.call(HALF)
+            await until(lambda: all(connection.rank != (0, connection.deadline) for connection in rig.connections()))
+            assert rig.listener.connections <= 22
+        quick = await rig.call(GET)
+        await rig.origin.serve()
+        assert await quick.take(len(OK)) == OK
+
+
+async def test_a_rush_that_comes_in_one_turn_of_the_loop_stays_within_the_limit() -> None:
+    async with sidecar(limits=Limits(connections=20)) as rig:
+        await _connected(rig, 20)
+        rush = [socket.create_connection(("127.0.0.1", rig.listener.address.port)) for _ in range(60)]
+        last = await rig.call(GET)
+        await rig.origin.serve()
+        assert await last.take(len(OK)) == OK
+        await until(lambda: rig.listener.connections == 20)
+        for one in rush:
+            one.close()
 
 
 async def test_a_reload_changes_the_limit_for_those_that_come() -> None:
