@@ -40,13 +40,14 @@ if TYPE_CHECKING:
 LINGER_SECONDS: Final = 5.0
 """For the caller to close its half once the last answer is sent."""
 STALLED_SECONDS: Final = 60.0
-"""Without a byte of the last answer taken."""
+"""Without a byte of an answer taken, after the sidecar has had all of it."""
 _LINGER_BYTES: Final = 64 * 1024 * 1024
 """Many callers write the whole of their request before they look for an answer."""
 _BUFFER: Final = 64 * 1024
 """Bytes that may wait here while an exchange is not ready for them."""
 _FIRST_LINE: Final = 8 * 1024
 """Up to so many bytes a request line that is not all there is looked at again and again."""
+_NOT_LOOKED_AT: Final = 2**62
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _RESET = struct.pack("ii", 1, 0)
 
@@ -85,7 +86,8 @@ class CallerConnection(asyncio.Protocol):
         self._ended = False
         """The caller has sent all it will send; it may still read."""
         self._lingered = 0
-        self._unsent = 2**62
+        self._unsent = _NOT_LOOKED_AT
+        """Bytes of answers that had not gone out when the last deadline passed."""
         self._used = False
         self.known = False
         """An answer of an upstream's was passed on whole."""
@@ -98,10 +100,8 @@ class CallerConnection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """A request is being served, or part of its answer has not gone out yet."""
-        if self._state is LINGER:
-            return self._transport is not None and self._transport.get_write_buffer_size() > 0
-        return self._state is EXCHANGE or self._state is TUNNEL
+        """A request is being served, or part of an answer has not gone out yet."""
+        return self._state is EXCHANGE or self._state is TUNNEL or self._unsent_bytes() > 0
 
     # What an exchange calls.
 
@@ -212,6 +212,7 @@ class CallerConnection(asyncio.Protocol):
         if self._state is HEAD:
             self.turn_away(why)
         elif self._transport is not None:
+            self._enter(LINGER, LINGER_SECONDS)
             self._transport.close()
 
     def leave(self) -> None:
@@ -235,12 +236,12 @@ class CallerConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        unsent = transport.get_write_buffer_size()
+        unsent = self._unsent_bytes()
         if self._state is HEAD:
             self._refuse_unread(Refusal("bad_request", "the request head did not arrive in time"))
-        elif self._state is LINGER and 0 < unsent < self._unsent:
+        elif 0 < unsent < self._unsent:
+            self._enter(self._state, STALLED_SECONDS)
             self._unsent = unsent  # A slow reader, but a reader.
-            self._enter(LINGER, STALLED_SECONDS)
         elif self._state is LINGER or unsent:
             self.deadline = inf
             transport.abort()
@@ -450,7 +451,11 @@ class CallerConnection(asyncio.Protocol):
 
     def _enter(self, state: State, seconds: float) -> None:
         self._state = state
+        self._unsent = _NOT_LOOKED_AT
         self.deadline = self._listener.loop.time() + seconds
+
+    def _unsent_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def _set_reading(self) -> None:
         """Read from the socket while there is use or room for what comes."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from proxy.config.model import Duration, Limits
 from proxy.forward import caller as module
 from proxy.forward.caller import CallerConnection, State
-from tests.forward.rig import GET, OK, ONE_MIB, refused, sidecar, until
+from tests.forward.rig import GET, OK, ONE_MIB, Rig, refused, sidecar, until, within
 
 pytestmark = pytest.mark.uvloop
 
@@ -167,29 +169,75 @@ def _unread(connection: CallerConnection) -> int:
     return connection._transport.get_write_buffer_size()
 
 
-@pytest.mark.parametrize("kept", [True, False])
-async def test_a_caller_that_never_takes_its_answer(monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+CLOSING = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+TAKEN = bytes(60_000)
+"""Small enough that the upstream is done with it, too large for the system's buffers."""
+
+
+@asynccontextmanager
+async def _not_reading(rig: Rig, request: bytes) -> AsyncIterator[tuple[socket.socket, CallerConnection]]:
+    """A caller that has taken a part of its answer, which the upstream has given whole."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as caller:
+        caller.setblocking(False)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await loop.sock_connect(caller, (rig.listener.address.host, rig.listener.address.port))
+        await loop.sock_sendall(caller, request)
+        peer = await rig.origin.accept()
+        await peer.head()
+        [connection] = rig.connections()
+        assert connection._transport is not None
+        connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(TAKEN) + TAKEN)
+        await until(lambda: connection._state in (State.IDLE, State.LINGER))
+        assert _unread(connection) > 0
+        assert rig.pool.idle == 1
+        yield caller, connection
+
+
+async def _takes_all(caller: socket.socket) -> None:
+    """What one that comes back to it finds: all of the answer."""
+    read = b""
+    while not read.endswith(b"\r\n\r\n" + TAKEN):
+        data = await within(asyncio.get_running_loop().sock_recv(caller, ONE_MIB))
+        assert data, f"the answer was cut after {len(read)} bytes"
+        read += data
+
+
+@pytest.mark.parametrize("request_", [GET, CLOSING], ids=["kept", "closing"])
+async def test_a_caller_that_never_takes_its_answer(monkeypatch: pytest.MonkeyPatch, request_: bytes) -> None:
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.05)
     monkeypatch.setattr(module, "STALLED_SECONDS", 0.05)
+    async with sidecar(limits=Limits(keepalive=Duration(0.05))) as rig, _not_reading(rig, request_):
+        await until(lambda: not rig.connections())
+
+
+@pytest.mark.parametrize("request_", [GET, CLOSING], ids=["kept", "closing"])
+async def test_a_caller_that_takes_its_answer_late(monkeypatch: pytest.MonkeyPatch, request_: bytes) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.05)
     async with sidecar(limits=Limits(keepalive=Duration(0.05))) as rig:
-        with socket.socket() as caller:  # Nobody reads from it.
-            caller.setblocking(False)
-            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            address = rig.listener.address
-            await asyncio.get_running_loop().sock_connect(caller, (address.host, address.port))
-            request = GET if kept else GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-            await asyncio.get_running_loop().sock_sendall(caller, request)
-            peer = await rig.origin.accept()
-            await peer.head()
-            [connection] = rig.connections()
-            assert connection._transport is not None
-            connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-            # Small enough that the upstream is done with it, too large for the system's buffers.
-            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + bytes(60_000))
-            await until(lambda: connection._state in (State.IDLE, State.LINGER))
-            assert _unread(connection) > 0
-            assert rig.pool.idle == 1
-            await until(lambda: not rig.connections())
+        async with _not_reading(rig, request_) as (caller, connection):
+            until_then = connection.deadline
+            await until(lambda: connection.deadline > until_then)
+            await _takes_all(caller)
+
+
+@pytest.mark.parametrize("request_", [GET, CLOSING], ids=["kept", "closing"])
+async def test_an_answer_that_is_still_going_out_is_waited_for_in_the_end(request_: bytes) -> None:
+    async with sidecar() as rig, _not_reading(rig, request_) as (caller, _):
+        await rig.listener.stop_accepting()
+        draining = asyncio.ensure_future(rig.listener.drained())
+        await _takes_all(caller)
+        await within(draining)
+        assert rig.listener.abort() == 0
+
+
+@pytest.mark.parametrize("request_", [GET, CLOSING], ids=["kept", "closing"])
+async def test_and_is_not_cut_to_make_room(request_: bytes) -> None:
+    async with sidecar(limits=Limits(connections=1)) as rig, _not_reading(rig, request_) as (caller, _):
+        await rig.call()
+        await until(lambda: rig.listener.connections == 2)
+        await _takes_all(caller)
 
 
 # Draining
