@@ -149,6 +149,34 @@ SECRETS: Final[dict[str, Explanation]] = {
 }
 """By the reason why a secret in Secrets Manager cannot be read; each meaning stands after the secret's name."""
 
+CACHE: Final[dict[str, Explanation]] = {
+    "timeout": Explanation(
+        "the engine did not answer in time",
+        "See how long it takes from here, and whether it is busy or swapping; raise token_cache.timeout if it is only "
+        "far away.",
+    ),
+    "connection": Explanation(
+        "the engine cannot be reached, or TLS to it failed",
+        "Check token_cache.url, DNS and egress rules from where the sidecar runs; redis:// or rediss://; "
+        "token_cache.ca_file for a private CA, cert_file and key_file where it wants a client certificate.",
+    ),
+    "denied": Explanation(
+        "the engine does not let this user in, or not do what is needed",
+        "Compare token_cache.username and password with the engine's ACL: GET, SET, EVAL, DEL and PEXPIRE on names "
+        "that begin with token_cache.key_prefix.",
+    ),
+    "full": Explanation(
+        "the engine has no memory left for more",
+        "Raise its maxmemory, or let it drop what is old (maxmemory-policy volatile-ttl or allkeys-lru).",
+    ),
+    "error": Explanation(
+        "the engine answers with an error",
+        "See its log: it may be starting, a replica that takes no writes, or no Redis at all; a cluster wants "
+        "redis+cluster:// or rediss+cluster://.",
+    ),
+}
+"""By what is wrong with the engine of the shared token cache."""
+
 OTHER: Final[dict[str, Explanation]] = {
     # Connections, to the token endpoint and the upstream alike.
     "name_not_found": Explanation(
@@ -305,13 +333,25 @@ OTHER: Final[dict[str, Explanation]] = {
 
 
 def explain(name: str) -> Explanation:
-    """The explanation of a reason or of a name of `OTHER`. Raises KeyError."""
+    """The explanation of a reason, of a name of `OTHER`, or of one of `CACHE` after `cache:`. Raises KeyError."""
+    if name.startswith("cache:"):
+        return CACHE[name.removeprefix("cache:")]
     return OTHER[name] if name in OTHER else TOKEN[name]  # type: ignore[index]
 
 
 def remedy(reason: str) -> str:
     """What to do about a reason; nothing for one that is not known."""
     return next((known.remedy for name, known in TOKEN.items() if name == reason), "")
+
+
+def cache_meaning(trouble: str) -> str:
+    """What is wrong with the shared token cache, as a clause."""
+    return CACHE[trouble].meaning
+
+
+def cache_remedy(trouble: str) -> str:
+    """What to do about it."""
+    return CACHE[trouble].remedy
 
 
 def secret_remedy(reason: str) -> str:

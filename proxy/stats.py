@@ -53,6 +53,9 @@ class CacheStats:
         """By operation and result."""
         self.duration: dict[str, Histogram] = {}
         """By operation."""
+        self.consecutive_failures = 0
+        self.trouble: str | None = None
+        """What the last of these came to, in a word; None where there is none."""
         self.left_alone = False
         """It failed so often that it is asked only now and then."""
 

@@ -73,7 +73,7 @@ def test_each_attacker_has_what_stops_it_and_what_does_not() -> None:
     outcomes: dict[str, set[str]] = {}
     for line in lines(PAGE.read_text(encoding="utf-8")):
         outcomes.setdefault(line.attacker, set()).add(line.outcome)
-    assert len(outcomes) == 8
+    assert len(outcomes) == 9
     assert {attacker for attacker, seen in outcomes.items() if not seen >= {"**stopped**", "**not stopped**"}} == set()
 
 

@@ -164,7 +164,8 @@ def _lists(upstream: UpstreamView, now: float) -> Html:
         ("Scopes", " ".join(token.scopes) or "all that the client may have"),
     ]
     if token.token_id is not None:
-        rows.append(("Token", f"{token.token_id}, number {amount(token.number)}, secret {token.secret}"))
+        origin = f"secret {token.secret}" if token.origin != "cache" else "from the shared token cache"
+        rows.append(("Token", f"{token.token_id}, number {amount(token.number)}, {origin}"))
     if len(token.secrets) > 1:
         rows.extend((f"Secret {place}", _secret(use, now)) for place, use in enumerate(token.secrets, 1))
     return join(fill(ROW, term=term, value=value) for term, value in rows if value)

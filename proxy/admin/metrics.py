@@ -199,7 +199,12 @@ def _shared(cache: CacheStats) -> Iterable[Metric]:
         for result in (*results, *_CACHE_TROUBLES):
             operations.add_metric([operation, result], cache.operations[operation, result])
         _buckets(duration, operation, cache.duration.get(operation, Histogram()))
-    return operations, duration
+    failures = GaugeMetricFamily(
+        PREFIX + "token_cache_consecutive_failures",
+        "How often the engine of the shared token cache has failed since it last did all that it was asked for.",
+        value=cache.consecutive_failures,
+    )
+    return operations, duration, failures
 
 
 def _program(view: View) -> Iterable[Metric]:

@@ -16,7 +16,7 @@ from proxy.admin.process import usage
 from proxy.admin.view import View
 from proxy.admin.words import ago, amount, duration, iso, one_line
 from proxy.clock import Reading
-from proxy.explanations import secret_remedy
+from proxy.explanations import cache_meaning, cache_remedy, secret_remedy
 
 
 class Headline(NamedTuple):
@@ -53,7 +53,7 @@ def render(view: View, now: Reading) -> bytes:
         level=top.level,
         headline=top.text,
         summary=_summary(verdicts),
-        notes=join((_reload_note(view), _secret_note(view, now.wall))),
+        notes=join((_reload_note(view), _secret_note(view, now.wall), _cache_note(view))),
         upstreams=join(cards),
         about=_about(view, now),
     )
@@ -109,6 +109,22 @@ def _secret_note(view: View, now: float) -> Html:
     )
 
 
+def _cache_note(view: View) -> Html:
+    """That tokens are not shared at the moment, and why."""
+    cache = view.token_cache
+    if cache is None or cache.trouble is None:
+        return Html()
+    how = "It is left alone for a while" if cache.left_alone else "It is asked again with the next renewal"
+    return fill(
+        '<div class="note"><p><strong>The shared token cache cannot be used</strong>: $meaning <code>$trouble</code>. '
+        "Tokens come from the token endpoint meanwhile. $how. $to_do</p></div>\n",
+        meaning=cache_meaning(cache.trouble),
+        trouble=cache.trouble,
+        how=how,
+        to_do=cache_remedy(cache.trouble),
+    )
+
+
 def _about(view: View, now: Reading) -> Html:
     rows: list[tuple[str, object]] = [
         ("Version", view.version),
@@ -119,6 +135,9 @@ def _about(view: View, now: Reading) -> Html:
         ("Uses", _used(view)),
         ("As of", moment(now.wall, (iso(now.wall) or "")[11:19] + " UTC")),
     ]
+    if view.token_cache is not None:
+        gets = {result: count for (name, result), count in view.token_cache.operations.items() if name == "get"}
+        rows.append(("Looked up in the shared token cache", counts(gets) or "not yet"))
     for secret in view.secrets():
         if secret.read_at is not None:
             read = moment(secret.read_at, f"{secret.id}, read {ago(secret.read_at, now.wall)}")

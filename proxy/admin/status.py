@@ -14,8 +14,8 @@ from proxy.admin.process import usage
 from proxy.admin.view import LastError, SecretStatus, UpstreamView, View
 from proxy.admin.words import iso, one_line
 from proxy.clock import Reading
-from proxy.explanations import remedy, secret_remedy
-from proxy.stats import UpstreamStats
+from proxy.explanations import cache_remedy, remedy, secret_remedy
+from proxy.stats import CacheStats, UpstreamStats
 
 
 def status(view: View, now: Reading) -> dict[str, Any]:
@@ -35,6 +35,7 @@ def status(view: View, now: Reading) -> dict[str, Any]:
         "draining": view.draining,
         "process": _process(view),
         "unrouted": _traffic(view.unrouted),
+        "token_cache": None if view.token_cache is None else _token_cache(view.token_cache),
         "secrets": [_secret(secret) for secret in view.secrets()],
         "upstreams": {upstream.name: _upstream(upstream, now.wall) for upstream in view.upstreams()},
     }
@@ -67,6 +68,19 @@ def _secret(secret: SecretStatus) -> dict[str, Any]:
         "next_read_at": iso(secret.next_read_at),
         "failing": secret.failing,
         "last_error": None if error is None else {**_error(error), "to_do": secret_remedy(error.reason)},
+    }
+
+
+def _token_cache(cache: CacheStats) -> dict[str, Any]:
+    operations: dict[str, dict[str, int]] = {}
+    for (operation, result), count in sorted(cache.operations.items()):
+        operations.setdefault(operation, {})[result] = count
+    return {
+        "consecutive_failures": cache.consecutive_failures,
+        "left_alone": cache.left_alone,
+        "trouble": cache.trouble,
+        "to_do": None if cache.trouble is None else cache_remedy(cache.trouble),
+        "operations": operations,
     }
 
 

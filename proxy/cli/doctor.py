@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -17,8 +17,8 @@ from proxy.cli.loading import load_config
 from proxy.cli.loop import run_async
 from proxy.cli.output import one_line
 from proxy.clock import SystemClock
-from proxy.config.model import Upstream
-from proxy.doctor import Finding, Mark, examine
+from proxy.config.model import TokenCache, Upstream
+from proxy.doctor import Finding, Mark, examine, examine_cache
 from proxy.doctor.asking import Asked
 
 _MARKS: Final = {Mark.OK: ("✓", "ok", "32"), Mark.WARN: ("!", "!", "33"), Mark.FAIL: ("✗", "FAIL", "31")}
@@ -77,21 +77,25 @@ def command(
 ) -> None:
     """Try everything that a request needs, for each upstream or those named: the token endpoint's name, connection and
     TLS; the credentials; a token, its scopes, issuer, life and signature; this machine's clock; the upstream without
-    the token and with it. What an API Gateway's answer means is said in words.
+    the token and with it; and the token cache, where there is one. What an API Gateway's answer means is said in words.
 
     It uses the configuration but no running sidecar, and changes nothing. It asks for a token with each configured
     secret, and each is a call that Cognito bills.
     """
     hardening.keep_to_itself(os.environ)
-    upstreams = load_config(config).config.upstreams
+    loaded = load_config(config).config
+    upstreams, cache = loaded.upstreams, loaded.token_cache
     for name in names:
         if name not in upstreams:
             raise click.UsageError(f"No such upstream '{name}'. The configuration has {', '.join(upstreams)}.")
     chosen = {name: upstreams[name] for name in names or upstreams}
     found = run_async(_all(chosen, Asked(method, path), silent=as_json))
-    good = all(finding.mark is not Mark.FAIL for findings in found.values() for finding in findings)
+    shared = None if cache is None else run_async(_cache(cache, silent=as_json))
+    good = all(finding.mark is not Mark.FAIL for findings in (*found.values(), shared or ()) for finding in findings)
     if as_json:
-        click.echo(json.dumps({"ok": good, "upstreams": _plain(found)}, indent=2))
+        told = {"ok": good, "upstreams": {name: _plain(findings) for name, findings in found.items()}}
+        told |= {} if shared is None else {"token_cache": _plain(shared)}
+        click.echo(json.dumps(told, indent=2))
     ctx.exit(0 if good else 1)
 
 
@@ -106,6 +110,17 @@ async def _all(upstreams: Mapping[str, Upstream], asked: Asked, *, silent: bool)
             if not silent:
                 show(finding)
     return found
+
+
+async def _cache(settings: TokenCache, *, silent: bool) -> list[Finding]:
+    if not silent:
+        click.echo("\n" + _styled("token_cache", "1") + f"  {settings.url.reveal()}", color=True)
+    findings = []
+    async for finding in examine_cache(settings, SystemClock()):
+        findings.append(finding)
+        if not silent:
+            show(finding)
+    return findings
 
 
 def show(finding: Finding) -> None:
@@ -128,18 +143,15 @@ def _styled(text: str, style: str) -> str:
     return text if plain else f"\x1b[{style}m{text}\x1b[0m"
 
 
-def _plain(found: Mapping[str, list[Finding]]) -> dict[str, list[dict[str, Any]]]:
-    return {
-        name: [
-            {
-                "step": finding.step,
-                "result": finding.mark.value,
-                "detail": finding.detail,
-                "name": finding.name or None,
-                "meaning": finding.explanation.meaning if finding.explanation else None,
-                "to_do": finding.explanation.remedy if finding.explanation else None,
-            }
-            for finding in findings
-        ]
-        for name, findings in found.items()
-    }
+def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "step": finding.step,
+            "result": finding.mark.value,
+            "detail": finding.detail,
+            "name": finding.name or None,
+            "meaning": finding.explanation.meaning if finding.explanation else None,
+            "to_do": finding.explanation.remedy if finding.explanation else None,
+        }
+        for finding in findings
+    ]

@@ -20,7 +20,7 @@ from proxy.cli.command import Command
 from proxy.cli.output import PROGRAM
 from proxy.cli.root import COMMANDS, root
 from proxy.errors import KINDS, Reason
-from proxy.explanations import OTHER, SECRETS, TOKEN, Explanation
+from proxy.explanations import CACHE, OTHER, SECRETS, TOKEN, Explanation
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
@@ -103,6 +103,16 @@ Of a value that is in AWS Secrets Manager. The words stand in the problem that a
 |---|---|---|
 {{secrets}}
 
+## Why the token cache cannot be used
+
+Of a `token_cache` ([shared tokens](shared-tokens.md)). The word stands in the log (`token_cache_failed`), in `/status`
+(`token_cache`), on the page, and as the label `result` of `cognito_sidecar_token_cache_operations_total`. Each sidecar
+gets its tokens from the token endpoint meanwhile.
+
+| trouble | what it means | what to do |
+|---|---|---|
+{{cache}}
+
 ## What `doctor` finds
 
 | finding | what it means | what to do |
@@ -114,7 +124,8 @@ Of a value that is in AWS Secrets Manager. The words stand in the problem that a
 def troubleshooting() -> str:
     """The whole page, as Markdown."""
     answers = "\n".join(f"| `{name}` | {kind.status} | {kind.title} |" for name, kind in KINDS.items())
-    return _TROUBLES.format(answers=answers, reasons=_rows(TOKEN), secrets=_rows(SECRETS), findings=_rows(OTHER))
+    tables = {"reasons": _rows(TOKEN), "secrets": _rows(SECRETS), "cache": _rows(CACHE), "findings": _rows(OTHER)}
+    return _TROUBLES.format(answers=answers, **tables)
 
 
 def _rows(table: Mapping[str, Explanation] | Mapping[Reason, Explanation]) -> str:

@@ -6,6 +6,7 @@
     asking.py       a request to the upstream, and why there is no answer
     gateways.py     what an upstream's answer means: API Gateway's two kinds, an ALB, anything else; pure
     hiding.py       what others say, less the credentials that it may repeat; pure
+    cache.py        the token cache that sidecars share
     examination.py  the steps of one upstream, in order
 
 It uses the configuration and its credentials, needs no running sidecar, and changes nothing. Each token that it asks
@@ -14,7 +15,8 @@ for is a call that is billed. It must never show a credential or a token.
 
 from __future__ import annotations
 
+from proxy.doctor.cache import examine_cache
 from proxy.doctor.examination import examine
 from proxy.doctor.finding import Finding, Mark
 
-__all__ = ["Finding", "Mark", "examine"]
+__all__ = ["Finding", "Mark", "examine", "examine_cache"]

@@ -46,6 +46,7 @@ TABLE = [
     ("build_info", "gauge", {"version", "python"}),
     ("token_cache_operations_total", "counter", {"operation", "result"}),
     ("token_cache_duration_seconds", "histogram", {"operation"}),
+    ("token_cache_consecutive_failures", "gauge", set()),
     ("log_lines_dropped_total", "counter", set()),
 ]
 
@@ -307,5 +308,6 @@ def test_a_shared_token_cache_is_told_of_where_there_is_one() -> None:
         'cognito_sidecar_token_cache_operations_total{operation="put",result="success"} 0.0',
         'cognito_sidecar_token_cache_duration_seconds_count{operation="get"} 1.0',
         'cognito_sidecar_token_cache_duration_seconds_bucket{le="0.25",operation="lock"} 1.0',
+        "cognito_sidecar_token_cache_consecutive_failures 0.0",
     ):
         assert line in text

@@ -12,6 +12,7 @@ from proxy.admin.page import render
 from proxy.admin.process import Usage
 from proxy.admin.view import UpstreamView
 from proxy.explanations import remedy, secret_remedy
+from proxy.stats import CacheStats
 from tests.admin.fakes import (
     NOW,
     OBTAINED,
@@ -227,6 +228,24 @@ def test_secrets_manager_that_cannot_be_read() -> None:
     words = text(FakeView(held=[Secret(failing=True, last_error=Error("timeout", "it did not answer"))]))
     assert "Secrets Manager cannot be read" in words
     assert f"prod/orders: it did not answer timeout 42 s ago {secret_remedy('timeout')}" in words
+
+
+def test_a_shared_token_cache() -> None:
+    assert "shared token cache" not in text(FakeView())
+    cache = CacheStats()
+    view = FakeView([upstream(token=Token(origin="cache"))], token_cache=cache)
+    assert "Looked up in the shared token cache not yet" in text(view)
+    cache.count("get", "hit", 0.1)
+    words = text(view)
+    assert "Looked up in the shared token cache hit 1" in words
+    assert "1f2e3d4c, number 3, from the shared token cache" in words
+    assert "cannot be used" not in words
+    cache.trouble = "denied"
+    words = text(view)
+    assert "The shared token cache cannot be used : the engine does not let this user in" in words
+    assert "It is asked again with the next renewal. Compare token_cache.username" in words
+    cache.left_alone = True
+    assert "It is left alone for a while" in text(view)
 
 
 def test_nothing_from_outside_becomes_markup() -> None:

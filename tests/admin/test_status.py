@@ -11,7 +11,8 @@ import pytest
 
 from proxy.admin.process import Usage
 from proxy.admin.status import render, status
-from proxy.explanations import remedy, secret_remedy
+from proxy.explanations import cache_remedy, remedy, secret_remedy
+from proxy.stats import CacheStats
 from tests.admin.fakes import NOW, Error, FakeView, Secret, Token, empty, failing, upstream
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -143,3 +144,21 @@ def test_text_that_is_not_utf_8_does_not_stop_it() -> None:
     detail = 'a "quoted" \udcff <b>ü</b>'
     shown = json.loads(render(FakeView([upstream(token=failing(Token(), error=Error("tls", detail)))]), NOW))
     assert shown["upstreams"]["orders"]["last_error"]["detail"].startswith('a "quoted" ')
+
+
+def test_the_shared_token_cache() -> None:
+    assert status(FakeView(), NOW)["token_cache"] is None
+    cache = CacheStats()
+    view = FakeView(token_cache=cache)
+    cache.count("get", "hit", 0.1)
+    assert status(view, NOW)["token_cache"] == {
+        "consecutive_failures": 0,
+        "left_alone": False,
+        "trouble": None,
+        "to_do": None,
+        "operations": {"get": {"hit": 1}},
+    }
+    cache.consecutive_failures, cache.trouble, cache.left_alone = 3, "timeout", True
+    told = status(view, NOW)["token_cache"]
+    assert (told["consecutive_failures"], told["left_alone"], told["trouble"]) == (3, True, "timeout")
+    assert told["to_do"] == cache_remedy("timeout")

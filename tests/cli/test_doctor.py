@@ -18,6 +18,7 @@ from proxy.emulator import Emulator
 from proxy.explanations import OTHER
 from tests.cli.conftest import Outcome, Run
 from tests.processes import run_program
+from tests.tokens.shared.engines import valkey
 
 TOO_SHORT = OTHER["short_life"]
 RunBeside = Callable[..., Awaitable[Outcome]]
@@ -42,13 +43,14 @@ def doctor(command: Run, emulator: Emulator, tmp_path: Path) -> RunBeside:
             "auth": {**auth, "scopes": list(settings.scopes)},
         }
 
-    async def run(*argv: str) -> Outcome:
+    async def run(*argv: str, cache: str = "") -> Outcome:
         upstreams = {
             "good": upstream(0, emulator.settings.client_secrets[0]),
             "bad": upstream(1, "wrong_secret_of_ours"),
         }
         file = tmp_path / "sidecar.yaml"
-        file.write_text(yaml.safe_dump({"upstreams": upstreams}, sort_keys=False))
+        shared = {"token_cache": {"url": cache, "timeout": "5s"}} if cache else {}
+        file.write_text(yaml.safe_dump({"upstreams": upstreams, **shared}, sort_keys=False))
         return await asyncio.to_thread(command, "doctor", *argv, "--config", str(file))
 
     return run
@@ -85,6 +87,22 @@ async def test_for_programs(doctor: RunBeside) -> None:
     assert failure["to_do"].startswith("Compare client_id")
     good = json.loads((await doctor("good", "--json")).out)
     assert good["ok"] is True
+
+
+async def test_a_token_cache(doctor: RunBeside, tmp_path: Path) -> None:
+    async with valkey(tmp_path) as engine:
+        outcome = await doctor("good", cache=engine.url)
+        assert outcome.code == 0, outcome
+        _, cache = outcome.out.split("\n\n")
+        assert cache.splitlines()[0] == f"token_cache  {engine.url}"
+        assert "  ✓ token cache: entry: stored, read and removed in " in cache
+    outcome = await doctor("good", "--json", cache=engine.url)
+    told = json.loads(outcome.out)
+    assert (outcome.code, told["ok"]) == (1, False)
+    assert [(step["step"], step["result"]) for step in told["token_cache"]] == [
+        ("token cache: connection", "fail"),
+        ("token cache: entry", "skip"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class Engine:
         self.clock = clock
         self.draw = draw
         self.stats = stats
-        self._breaker = Breaker()
+        self._now_is(Breaker(), None)
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -118,15 +118,18 @@ class Engine:
         self.stats.count(operation, trouble, stopwatch() - began)
         if not self._breaker.failures:
             logger("tokens").warning("token_cache_failed", operation=operation, trouble=trouble)
-        self._breaker = self._breaker.failed(self.clock.read().monotonic, self.draw())
-        self.stats.left_alone = self._breaker.open
+        self._now_is(self._breaker.failed(self.clock.read().monotonic, self.draw()), trouble)
         raise StoreError(trouble)
 
     def worked(self) -> None:
         if self._breaker.failures:
             logger("tokens").info("token_cache_used_again")
-        self._breaker = self._breaker.succeeded()
-        self.stats.left_alone = False
+        self._now_is(self._breaker.succeeded(), None)
+
+    def _now_is(self, breaker: Breaker, trouble: Trouble | None) -> None:
+        self._breaker = breaker
+        self.stats.consecutive_failures, self.stats.left_alone = breaker.failures, breaker.open
+        self.stats.trouble = trouble
 
 
 @dataclass
@@ -275,8 +278,10 @@ class Sharing:
         return obtained
 
     async def _share_late(self, attempt: _Attempt, obtained: Obtained) -> None:
-        if self._engine.asks and await self._share(obtained) and attempt.tried:
-            await self._unlock(attempt)
+        if self._engine.asks and await self._share(obtained):
+            self._engine.worked()
+            if attempt.tried:
+                await self._unlock(attempt)
 
     async def _share(self, obtained: Obtained) -> bool:
         """Store a token that has just come. A failure of that is the engine's affair, not the token's."""

@@ -373,9 +373,10 @@ async def test_a_request_does_not_wait_for_an_engine_for_all_of_its_time(fleet: 
     assert pod.stats.operations[{"take": "lock"}.get(operation, operation), "timeout"] == 1
 
 
-@pytest.mark.parametrize("operation", ["take", "put"])
-async def test_one_that_is_full_is_left_alone_too_though_it_answers(fleet: Fleet, operation: str) -> None:
-    fleet.store.troubles[operation] = "full"
+@pytest.mark.parametrize("operations", [("take", "put"), ("put",)])
+async def test_one_that_is_full_is_left_alone_too_though_it_answers(fleet: Fleet, operations: tuple[str, ...]) -> None:
+    for operation in operations:
+        fleet.store.troubles[operation] = "full"
     with log_lines() as lines:
         pod = await fleet.start()
         for _ in range(Breaker.THRESHOLD - 1):
