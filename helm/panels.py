@@ -274,6 +274,19 @@ def program() -> Row:
                 sidecar("secret_reads_total"),
             ),
             lines(
+                "Shared token cache",
+                "What its engine was asked for, by how it ended: many hits, and a put for each life of a token.",
+                Query(
+                    f"sum by (operation, result) (increase({sidecar('token_cache_operations_total')}{NOW})) > 0",
+                    "{{operation}}: {{result}}",
+                ),
+            ),
+            lines(
+                "Without the token cache",
+                "How often its engine has failed in a row; the sidecar calls the token endpoint itself.",
+                Query(f"{sidecar('token_cache_consecutive_failures')} > 0", "{{instance}}"),
+            ),
+            lines(
                 "Processor", "Of one core; a sidecar uses one at most.", Query(cpu, "{{instance}}"), unit="percentunit"
             ),
             lines(

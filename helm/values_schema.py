@@ -130,7 +130,7 @@ def application() -> Schema:
     return _schema(
         "values of cognito-sidecar",
         {
-            "networkPolicy": _object({**policy, "extraEgress": _KUBERNETES_LIST}),
+            "networkPolicy": _object({**policy, "tokenCacheTo": _KUBERNETES_LIST, "extraEgress": _KUBERNETES_LIST}),
             "anyCaller": _about("on purpose: every pod of the cluster may use the credential", _FLAG),
             "deployment": _object({"enabled": _about("false: monitors, alerts and dashboard only", _FLAG)}),
             "imagePullSecrets": _NAMED_LIST,

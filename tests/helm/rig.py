@@ -56,6 +56,7 @@ CASES: Final[dict[str, Case]] = {
     "plain": Case(EXAMPLES / "plain" / "legacy-app.yaml"),
     "kustomize": Case(EXAMPLES / "kustomize" / "overlay"),
     "namespace": Case(APPLICATION, (EXAMPLES / "namespace" / "values.yaml",), release="orders-api"),
+    "shared-tokens": Case(APPLICATION, (EXAMPLES / "shared-tokens" / "values.yaml",), release="orders-api"),
     "smallest": Case(APPLICATION, (VALUES / "smallest.yaml",), release="cognito-sidecar"),
     "everything": Case(APPLICATION, (VALUES / "everything.yaml",)),
     "monitoring": Case(APPLICATION, (VALUES / "monitoring.yaml",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,25 @@ async def test_a_pod_has_the_time_that_its_end_takes(shutdown: str, seconds: int
     (pod, _) = rig.pods(await rig.rendered(CASES["smallest"].having(config__shutdown=shutdown)))
     assert pod["terminationGracePeriodSeconds"] == seconds
     assert float(Shutdown().grace) == 25  # which the chart assumes where nothing is said
+
+
+@pytest.mark.parametrize(
+    ("url", "ports"),
+    [
+        ("redis://cache.example", [6379]),
+        ("rediss://cache.example:6380/2", [6380]),
+        ("rediss://[2001:db8::1]:6380", [6380]),
+        ("rediss+cluster://cache.example:7000", [7000]),
+        ("redis+sentinel://a.example:5000,b.example/mymaster", [5000, 26379, 6379]),
+        ({"file": "/var/run/secrets/cognito-sidecar/cache_url"}, [6379]),
+        ("unix:///run/cache.sock", None),
+    ],
+)
+async def test_the_engine_of_the_token_cache_may_be_reached(url: Any, ports: list[int] | None) -> None:
+    case = CASES["smallest"].having(config__token_cache=json.dumps({"url": url}))
+    (policy,) = (one for one in await rig.rendered(case) if one["kind"] == "NetworkPolicy")
+    rules = [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["egress"]]
+    assert rules == [[53, 53], [443], *([] if ports is None else [ports])]
 
 
 async def test_an_upgrade_keeps_the_selectors() -> None:

@@ -39,6 +39,7 @@ COME_AND_GO: Final = [
     Alert("ReloadFailing", "warning", "mute"),
     Alert("SecretUnreadable", "warning", "mute"),
     Alert("LogLinesDropped", "warning", "mute"),
+    Alert("TokenCacheUnusable", "warning", "alone"),
 ]
 CALM: Final = {"calm", "successor"}
 
@@ -75,7 +76,7 @@ class Live:
 
     async def go(self) -> None:
         """All troubles at once; traffic for as long as one of them lasts."""
-        await self._prometheus.sees("cognito_sidecar_build_info", 3)
+        await self._prometheus.sees("cognito_sidecar_build_info", 4)
         troubles = (
             self._expiring(),
             self._rejected(),
@@ -86,6 +87,7 @@ class Live:
             self._broken_configuration(),
             self._unreadable_secret(),
             self._dropped_lines(),
+            self._no_engine(),
             self._rotations_and_a_replacement(),
         )
         traffic = asyncio.ensure_future(self._traffic())
@@ -181,6 +183,15 @@ class Live:
         await self._prometheus.fires(alert)
         self._mute_is_called = False
         await self._seen_to_go(alert)
+
+    async def _no_engine(self) -> None:
+        """It has gone on alone since the beginning."""
+        (alert,) = await self._seen_to_come("alone")
+        await self._around.engine.start()
+        try:
+            await self._seen_to_go(alert)
+        finally:
+            await self._around.engine.stop()
 
     async def _rotations_and_a_replacement(self) -> None:
         """By the book. Each step waits until Prometheus has seen the one before."""

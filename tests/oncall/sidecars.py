@@ -1,7 +1,8 @@
-"""Four sidecars, what they depend on, and a Prometheus that looks on: as it all stands before anything goes wrong.
+"""Five sidecars, what they depend on, and a Prometheus that looks on: as it all stands before anything goes wrong.
 
 troubled   has an upstream for each trouble of a token or an upstream
 mute       nobody takes its log; a value of its configuration is in Secrets Manager
+alone      is to share tokens with others, and nobody runs the engine yet
 calm       has two client secrets, so that they can be rotated
 successor  is not started yet: it is to take calm's place
 """
@@ -22,6 +23,7 @@ from proxy.emulator.keys import generate
 from proxy.emulator.settings import Stack
 from tests.oncall.prometheus import Prometheus, running
 from tests.processes import Sidecar, complete, free_port, starter
+from tests.tokens.shared.engines import Valkey
 
 LIVES: Final = {
     "expiring": 40,  # its end is waited for
@@ -30,6 +32,7 @@ LIVES: Final = {
     "optional": 3600,
     "gateways": 3600,
     "mute": 3600,
+    "alone": 4,
     "calm": 12,
 }
 """Each emulator, and how long its tokens live, in seconds. `gateways` has those before which upstreams fail."""
@@ -47,6 +50,8 @@ class Surroundings:
         self.sidecars: dict[str, Sidecar] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self.prometheus: Prometheus
+        self.engine = Valkey(directory, ())
+        """Of the token cache. It is not started yet."""
         self._directory = directory
         self._stack = stack
         self._start = starter(directory)
@@ -69,11 +74,13 @@ class Surroundings:
         upstreams = {
             "troubled": self._troubled(),
             "mute": self._mute(),
+            "alone": {"alone": self._upstream("alone")},
             "calm": {"calm": self._calm()},
             "successor": {"calm": self._calm()},
         }
         self.configs = {name: complete({"upstreams": known}, {}) for name, known in upstreams.items()}
         self.configs["mute"] |= {"log": {"access": True}, "secrets_manager": {"refresh": "10s"}}
+        self.configs["alone"] |= {"token_cache": {"url": self.engine.url}}
         aws = {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.emulators["mute"].base_url,
             "AWS_ACCESS_KEY_ID": "testing",
@@ -81,7 +88,8 @@ class Surroundings:
         }
         full = os.open("/dev/full", os.O_WRONLY)
         self._stack.callback(os.close, full)
-        await asyncio.gather(self.start("troubled"), self.start("mute", aws, full), self.start("calm"))
+        plain = (self.start(name) for name in ("troubled", "alone", "calm"))
+        await asyncio.gather(*plain, self.start("mute", aws, full))
         targets = {name: config["admin"]["listen"] for name, config in self.configs.items()}
         self.prometheus = await self._stack.enter_async_context(running(self._directory, targets))
 
