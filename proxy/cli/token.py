@@ -21,6 +21,7 @@ from proxy.cli.output import complain
 from proxy.clock import SystemClock
 from proxy.config.model import Upstream
 from proxy.errors import SidecarError, TokenError
+from proxy.explanations import with_remedy
 from proxy.tokens.credentials import Credentials
 from proxy.tokens.endpoint import Endpoint, Grant
 from proxy.tokens.http import HttpTransport
@@ -55,7 +56,10 @@ def command(name: str | None, form: str | None, config: str | None) -> None:
     """
     hardening.keep_to_itself(os.environ)
     upstream = select(load_config(config).config.upstreams, name)
-    token = run_async(obtain(upstream)).token.reveal()
+    try:
+        token = run_async(obtain(upstream)).token.reveal()
+    except TokenError as error:
+        raise SidecarError(with_remedy(error.reason, error.detail)) from None
     if form == "decode":
         click.echo(json.dumps(claims(token), indent=2, ensure_ascii=False))
         complain("the signature was not verified", prefix="note: ")

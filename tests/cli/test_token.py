@@ -15,6 +15,7 @@ import yaml
 from proxy.cli.token import claims
 from proxy.emulator import Emulator
 from proxy.errors import SidecarError
+from proxy.explanations import TOKEN
 from tests.cli.conftest import Outcome, Run
 
 RunBeside = Callable[..., Awaitable[Outcome]]
@@ -97,7 +98,10 @@ async def test_refused(token: RunBeside, wrong: str | list[str]) -> None:
     assert outcome == (
         1,
         "",
-        "cognito-sidecar: invalid_client: the token endpoint does not accept this client id and secret\n",
+        (
+            "cognito-sidecar: invalid_client: the token endpoint does not accept this client id and secret. "
+            f"{TOKEN['invalid_client'].remedy}\n"
+        ),
     )
 
 
