@@ -69,7 +69,9 @@ def look_at_claims(claims: Mapping[str, Any], auth: Auth, life: float) -> list[F
     if isinstance(use, str) and use != "access":
         found.append(failed("token: use", f"token_use is {_text(use)}", "no_access_token"))
     client = claims.get("client_id", claims.get("azp"))
-    if isinstance(client, str) and client != auth.client_id.reveal():
+    if client == auth.client_id.reveal():
+        found.append(ok("token: client", "the configured one"))
+    elif isinstance(client, str):
         found.append(failed("token: client", "client_id is not the configured one", "other_client"))
     found.append(look_at_life(life))
     return found

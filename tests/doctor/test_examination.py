@@ -25,6 +25,7 @@ GOOD = [
     "clock",
     "token: scopes",
     "token: issuer",
+    "token: client",
     "token: life",
     "token: signature",
     "upstream: connection",
