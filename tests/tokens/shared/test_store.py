@@ -202,13 +202,16 @@ async def test_a_client_certificate(tmp_path: Path) -> None:
 
 
 async def test_a_cluster(tmp_path: Path) -> None:
-    async with redis_with_tls(tmp_path, "--cluster-enabled", "yes", "--tls-cluster", "yes") as (server, authority):
+    user = ("sidecar", "on", ">right", "~test:*", "+get", "+set", "+eval", "+del", "+cluster|slots", "+command")
+    cluster = ("--cluster-enabled", "yes", "--tls-cluster", "yes", "--user", *user)
+    async with redis_with_tls(tmp_path, *cluster) as (server, authority):
         await server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         async with asyncio.timeout(20):
             while b"cluster_state:ok" not in await server.ask("CLUSTER", "INFO"):
                 pass
         url = tls_url(server).replace("rediss:", "rediss+cluster:")
-        store = RedisStore(_settings(url, ca_file=authority.ca_file))
+        login = {"username": Value("sidecar"), "password": Value("right"), "key_prefix": "test"}
+        store = RedisStore(_settings(url, ca_file=authority.ca_file, **login))
         for _ in range(2):
             await store.put("a", b"one", 60)
             assert await store.get("a") == b"one"
