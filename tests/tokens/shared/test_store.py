@@ -41,9 +41,10 @@ async def store(server: Valkey) -> AsyncIterator[RedisStore]:
 async def test_what_is_put_is_there_until_its_time(store: RedisStore, server: Valkey) -> None:
     assert await store.get("a") is None
     await store.put("a", b"one", 60)
-    await store.put("a", b"two", 0.05)
+    await store.put("a", b"two", 60)
     assert await store.get("a") == b"two"
     assert await server.keys() == ["test:a"]
+    await store.put("a", b"three", 0.05)
     async with asyncio.timeout(5):
         while await store.get("a"):
             pass
