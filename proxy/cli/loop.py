@@ -61,6 +61,7 @@ class Signals:
         self._loop = asyncio.get_running_loop()
         for number in self._watched:
             self._before[number] = signal.signal(number, self._strike)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._watched)  # Those that wait (see `proxy.cli.root`) come now.
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from importlib import import_module
 from typing import Final, NoReturn
 
@@ -36,6 +37,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name == "run":
+            _hold_signals(ctx)
         command: click.Command = import_module(f"proxy.cli.{cmd_name}").command
         return command
 
@@ -55,6 +58,16 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _hold_signals(ctx: click.Context) -> None:
+    """Let signals wait until `run` has its handlers (`proxy.cli.loop.Signals`).
+
+    It imports for a good part of a second. In that time SIGHUP would kill it, and SIGTERM would be lost where it is the
+    first process of a container, to which the kernel gives no signal that it has no handler for.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    ctx.call_on_close(lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before))
 
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

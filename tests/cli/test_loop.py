@@ -38,6 +38,17 @@ async def test_signals_come_in_order_and_are_given_back() -> None:
     assert signal.getsignal(signal.SIGHUP) == before
 
 
+async def test_signals_that_were_held_back_come_as_soon_as_there_is_somebody_for_them() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+        with Signals(signal.SIGHUP) as signals:
+            assert await signals.next() == signal.SIGHUP
+            assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 STUCK = """
 import os, signal, sys
 from proxy.cli.loop import Signals, run_async

@@ -84,6 +84,43 @@ async def test_a_second_signal_cuts_what_is_under_way(
     assert "requests_cut" in sidecar.output
 
 
+EARLY = """
+import os, signal, sys
+from proxy.cli import main
+
+numbers = sys.argv.pop(1).split(",")
+
+class Hurry:
+    def find_spec(self, name, path=None, target=None):
+        if name == "proxy.cli.run":
+            for number in numbers:
+                os.kill(os.getpid(), int(number))
+
+sys.meta_path.insert(0, Hurry())
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+async def test_signals_that_come_while_it_is_being_imported_are_acted_on_afterwards(
+    emulator: Emulator, tmp_path: Path, end: signal.Signals
+) -> None:
+    file = tmp_path / "sidecar.yaml"
+    processes.write_config(file, processes.complete(configuration(emulator), {}))
+    numbers = f"{signal.SIGHUP:d},{end:d}"
+    command = (sys.executable, "-c", EARLY, numbers, "run", "--config", str(file))
+    sidecar = await processes.Program.start(*command, env=secret(emulator))
+    assert await sidecar.ended() == 0
+    assert "started" in sidecar.output
+    assert "drained" in sidecar.output
+
+
+def test_a_command_that_was_wrong_leaves_signals_as_they_were(command: Run) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert command("run", "--nothing").code == 2
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
 async def test_sighup_while_draining_is_no_second_signal() -> None:
     signals = Signals()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
