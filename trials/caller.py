@@ -178,24 +178,23 @@ class Line:
         began = time.time()
         go_on = asyncio.Event()
         sending = asyncio.create_task(self._send(asks, manner, go_on))
-        outcomes = []
+        outcomes: list[Outcome] = []
         for ask in asks:
             outcomes.append(await self._receive(ask, manner, began, go_on, sending))
-            if not self.usable and ask is not asks[-1]:
-                ended = time.time()
-                rest = asks[asks.index(ask) + 1 :]
-                outcomes += [self._outcome(_Answer(one), manner, began, ended, "nothing") for one in rest]
+            if not self.usable:
                 break
+        answered, ended = len(outcomes), time.time()
+        outcomes += [self._outcome(_Answer(one), manner, began, ended, "nothing") for one in asks[answered:]]
         if not sending.done():
             self._good = False  # It was answered before all was sent.
             sending.cancel()
         await asyncio.wait([sending])
         if not manner.keep or not self.usable:
             extra = await self._end()
-            last = outcomes[-1]
+            last = outcomes[answered - 1]
             if last.error and last.method == "HEAD" and extra == last.announced:
                 extra = 0  # A caller that is turned away unread is answered without regard to its method.
-            outcomes[-1] = last._replace(extra=extra)
+            outcomes[answered - 1] = last._replace(extra=extra)
         return outcomes
 
     async def close(self) -> int:

@@ -114,6 +114,16 @@ async def test_requests_at_once_and_answers_in_order() -> None:
     assert [head.split(b" ")[1].split(b"?")[0] for head in asked] == [b"/sized/a-1", b"/sized/a-2"]
 
 
+async def test_who_is_turned_away_unread_may_get_a_body_to_head() -> None:
+    fields = ["Content-Type: application/problem+json", "X-Sidecar-Error: overloaded", "Connection: close"]
+    turned_away = _answer(PROBLEM, *fields, f"Content-Length: {len(PROBLEM)}", status="503 Service Unavailable")
+    asks = [ASK._replace(method="HEAD"), Ask("a-2", size=40)]
+    async with _server(turned_away) as url:
+        outcomes = await (await Line.open(url)).call(asks, Manner())
+    assert [(outcome.end, outcome.extra) for outcome in outcomes] == [("whole", 0), ("nothing", 0)]
+    assert (await _outcome(turned_away + b"more", ask=asks[0])).extra == len(PROBLEM) + 4
+
+
 @pytest.mark.parametrize("resets", [True, False])
 async def test_a_caller_that_leaves_is_no_fair_one(resets: bool) -> None:
     ask = ASK._replace(method="POST", body=1000)
