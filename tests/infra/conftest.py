@@ -75,3 +75,10 @@ async def account() -> AsyncIterator[Account]:
         yield account
     finally:
         await program.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who asks first for the account waits for a server and a dozen resources: not quick on a busy machine."""
+    for item in items:
+        if "account" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(240))
