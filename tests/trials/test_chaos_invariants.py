@@ -148,6 +148,24 @@ def test_what_was_asked_for_is_not_lost(outcome: Outcome) -> None:
     assert _breaches("nothing_lost", outcomes=(outcome,), harmless=True) == []
 
 
+@pytest.mark.parametrize(
+    ("outcome", "lost"),
+    [
+        (REFUSED._replace(error="shutting_down", began=9.9, ended=10.1), False),
+        (GOOD._replace(end="unconnected", status=0, began=11.0, ended=11.0), False),
+        (GOOD._replace(end="nothing", status=0, began=9.8, ended=10.1), False),  # On a connection that just closed.
+        (GOOD._replace(kind="events", end="cut", began=5.0, ended=10.5), False),
+        (GOOD._replace(end="cut", began=9.9, ended=10.5), True),
+        (GOOD._replace(end="nothing", status=0, began=9.0, ended=10.1), True),
+        (REFUSED._replace(error="shutting_down", began=9.0, ended=10.1), True),
+        (REFUSED._replace(error="shutting_down", began=9.0, ended=9.1), True),
+    ],
+)
+def test_what_came_before_sigterm_is_finished(outcome: Outcome, lost: bool) -> None:
+    found = _breaches("nothing_lost", outcomes=(outcome,), harmless=True, told_to_end=10.0)
+    assert bool(found) is lost
+
+
 AGAIN = SENT._replace(at=11.0)
 CLOSED = SENT._replace(returned=0, status=0)
 DENIED = SENT._replace(status=401)

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from proxy.errors import KINDS
+from trials.caller import Outcome
 from trials.chaos.records import Passage, Records
 
 REPEATABLE: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 """May be sent again on a new connection where a used one closed before the answer began (RFC 9110 §9.2.2)."""
 NOTED_LATE: Final = 1.0
 """Seconds by which a link may note a departure late: it shares a processor with the callers, and with the sidecar."""
+ON_THE_WAY: Final = 0.5
+"""Seconds that a request may take from its caller to a sidecar that is busy."""
 ALIVE_WITHIN: Final = 2.0
 """Seconds, on a machine that is busy with the trial itself."""
 TASKS: Final = 0
@@ -95,11 +98,24 @@ def one_answer(records: Records) -> Iterator[Breach]:
 def nothing_lost(records: Records) -> Iterator[Breach]:
     """While nothing is done to the sidecar's peers, callers that do their part get the answer that they asked for."""
     for one in records.outcomes if records.harmless else ():
-        if not one.fair or one.kind in ("eof", "cut"):
+        if not one.fair or one.kind in ("eof", "cut") or _too_late(one, records.told_to_end):
             continue
         good = (101,) if one.kind == "socket" else (200, 401) if one.kind == "once401" else (200,)
         if one.end != "whole" or one.status not in good:
             yield Breach(one.id, f"{one.method} {one.kind} by {one.via}: {one.end} {one.status} {one.error}".rstrip())
+
+
+def _too_late(one: Outcome, told_to_end: float) -> bool:
+    """Whether this is a right end for a request that met a sidecar which had been told to end.
+
+    What came before is finished, but for streams without an end of their own: those are told to end.
+    """
+    if one.ended < told_to_end:
+        return False
+    if one.kind in ("socket", "events"):
+        return True
+    came_after = one.began > told_to_end - ON_THE_WAY
+    return came_after and (one.end in ("nothing", "unconnected") or one.error == "shutting_down")
 
 
 def no_repeats(records: Records) -> Iterator[Breach]:

@@ -103,6 +103,7 @@ async def play(scenario: Scenario, seed: int, seconds: float, directory: Path, s
             await crowd.stop()
             after = await _at_rest(around.session, sidecar)
         faults.say("SIGTERM")
+        told_to_end = time.time()
         ending = await _end(sidecar)
         await crowd.stop()
         faults.say(f"ended with exit code {ending.code}")
@@ -112,6 +113,7 @@ async def play(scenario: Scenario, seed: int, seconds: float, directory: Path, s
         outcomes=tuple(crowd.outcomes),
         passages=tuple(links["upstream"].passages),
         kids=frozenset(around.issuer.kids),
+        told_to_end=told_to_end,
         harmless=scenario.harmless,
         probes=tuple(probes),
         beats=tuple(beats),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,6 +104,8 @@ class Records(NamedTuple):
     """Ids that the upstream answered with 401."""
     kids: frozenset[str] = frozenset()
     """All keys that ever signed tokens in this round."""
+    told_to_end: float = inf
+    """When SIGTERM was sent, Unix time."""
     harmless: bool = False
     """Nothing was done that may cost a request."""
     probes: tuple[Probe, ...] = ()
