@@ -22,6 +22,11 @@ AGAIN: Final = Allowance(0.05, 4 * 2**20)
 """After another one that is the same, compared with the one before."""
 
 
+def is_as_before(after: Readings, before: Readings) -> bool:
+    """Whether it is at rest with no more than it had. A token that is being renewed takes a descriptor and a task."""
+    return after.at_rest and after.open_fds <= before.open_fds and after.tasks <= before.tasks
+
+
 def unfreed(before: Readings, peak: Readings, after: Readings, allowance: Allowance) -> list[str]:
     """What was still there `after` everybody had gone, compared with `before` they came."""
     found = []

@@ -17,7 +17,7 @@ from trials.abuse.crowd import KINDS, Kind
 from trials.abuse.report import Row, line, unserved
 from trials.caller import Outcome
 from trials.healthy import Served, Service, summary, wrong
-from trials.leftovers import AGAIN, FIRST, Allowance, unfreed
+from trials.leftovers import AGAIN, FIRST, Allowance, is_as_before, unfreed
 from trials.readings import Readings
 
 MIB = 2**20
@@ -69,6 +69,14 @@ def test_a_second_rush_may_leave_less_than_the_first() -> None:
     assert unfreed(PEAK, REST, PEAK, Allowance(0.5, 0)) == [
         "connections and requests are left: 8000 of callers, 2000 to upstreams, 2000 requests, 0 that wait"
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [({}, True), ({"open_fds": 19}, True), ({"open_fds": 21}, False), ({"tasks": 4}, False), ({"busy": 1}, False)],
+)
+def test_when_all_is_as_before(change: dict[str, int], same: bool) -> None:
+    assert is_as_before(REST._replace(**change), REST) is same
 
 
 # What healthy callers got.

@@ -22,7 +22,7 @@ from tests.processes import Program, Sidecar
 from trials.abuse.crowd import KINDS, Kind
 from trials.abuse.report import HEADER, Row, line, unserved
 from trials.healthy import Healthy
-from trials.leftovers import AGAIN, FIRST, unfreed
+from trials.leftovers import AGAIN, FIRST, is_as_before, unfreed
 from trials.readings import Readings, read, read_until
 from trials.world import Surroundings, end, reload, running_sidecar, surroundings
 
@@ -112,14 +112,14 @@ class Play:
         self._say(HEADER)
         start = await self._rest()
         peak = await self._roomy()
-        first = await self._rest()
+        first = await self._rest(start)
         self._note("after the first round", unfreed(start, peak, first, FIRST))
         await self._roomy()
-        self._note("after the second round", unfreed(first, peak, await self._rest(), AGAIN))
+        self._note("after the second round", unfreed(first, peak, await self._rest(first), AGAIN))
         await self._crowded(again=False)
         await self._crowded(again=True)
         await self._limited()
-        self._note("at the end", unfreed(first, peak, await self._rest(), AGAIN))
+        self._note("at the end", unfreed(first, peak, await self._rest(first), AGAIN))
 
     async def _roomy(self) -> Readings:
         """Each crowd after the other. What was used with all of them."""
@@ -164,14 +164,16 @@ class Play:
         self._say(f"With limits of {SHORT['keepalive']} all of them were ended after {time.monotonic() - began:.1f} s:")
         self._tell(await self._crowds.release())
 
-    async def _rest(self) -> Readings:
-        """Healthy callers come once more, and leave; then wait until nobody and nothing is left."""
+    async def _rest(self, before: Readings | None = None) -> Readings:
+        """Healthy callers come once more, and leave; then wait until all is as it was before, if it ever is."""
         self._note_unserved(await self._row("nobody else", "roomy"))
         for healthy in self._healthy.values():
             await healthy.leave()
         at_rest = await self._settled(lambda one: one.at_rest)
         # Memory goes back to the system a moment after a rush.
-        return await self._settled(lambda one: one.at_rest and one.at > at_rest.at + _TRIMMED)
+        return await self._settled(
+            lambda one: is_as_before(one, before or at_rest) and one.at > at_rest.at + _TRIMMED,
+        )
 
     async def _busy(self, connections: int) -> None:
         await self._settled(lambda one: one.busy >= connections)

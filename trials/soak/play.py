@@ -15,7 +15,7 @@ import aiohttp
 
 from tests.processes import Sidecar, free_port
 from trials.healthy import Healthy, Served
-from trials.leftovers import FIRST, unfreed
+from trials.leftovers import FIRST, is_as_before, unfreed
 from trials.readings import Readings, read, read_until
 from trials.soak.report import MIB, Row
 from trials.soak.traffic import Traffic
@@ -71,7 +71,7 @@ class Soak:
         """Raises what goes wrong with the soak itself."""
         await self._healthy.ask(_LOOK)
         await self._healthy.leave()
-        before = await self._at_rest()
+        before = await self._at_rest(lambda one: one.at_rest)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._traffic.run())
             events = [group.create_task(event) for event in (self._look(), self._rotate(), self._reload())]
@@ -80,7 +80,8 @@ class Soak:
             for event in events:
                 event.cancel()
         await self._healthy.leave()
-        left = unfreed(before, self._peak or before, await self._at_rest(), FIRST)
+        after = await self._at_rest(lambda one: is_as_before(one, before))
+        left = unfreed(before, self._peak or before, after, FIRST)
         self.faults += [f"at the end, {fault}" for fault in left]
         self.faults += [f"{count} times {what}" for what, count in self._traffic.tally.wrong.most_common()]
 
@@ -129,8 +130,8 @@ class Soak:
             self._peak = found
         return found
 
-    async def _at_rest(self) -> Readings:
-        return await read_until(self._admin, self._sidecar.admin, lambda one: one.at_rest, seconds=_REST)
+    async def _at_rest(self, good: Callable[[Readings], bool]) -> Readings:
+        return await read_until(self._admin, self._sidecar.admin, good, seconds=_REST)
 
 
 def make_row(minute: float, served: Served, readings: Sequence[Readings], *, asked: int, wrong: int) -> Row:
@@ -146,6 +147,7 @@ def make_row(minute: float, served: Served, readings: Sequence[Readings], *, ask
         p99=served.kept.p99 * 1000,
         memory=middle(lambda one: one.resident_bytes) / MIB,
         descriptors=middle(lambda one: one.open_fds),
+        other=middle(lambda one: one.open_fds - one.caller_connections - one.idle - one.busy),
         tasks=middle(lambda one: one.tasks),
         callers=middle(lambda one: one.caller_connections),
         upstreams=middle(lambda one: one.idle + one.busy),
