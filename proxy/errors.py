@@ -65,13 +65,15 @@ class TokenError(SidecarError):
     """One call of the token endpoint failed.
 
     `reason` is one of `Reason`; `detail` is one sentence for a person, without any credential;
-    `retry_after` is the endpoint's own Retry-After in seconds, if it sent one.
+    `retry_after` is the endpoint's own Retry-After in seconds, if it sent one. `heard`: no call was made for
+    it, since one has just failed, of another sidecar or our own.
     """
 
-    def __init__(self, reason: Reason, detail: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str, *, retry_after: float | None = None, heard: bool = False) -> None:
         self.reason: Reason = reason
         self.detail = detail
         self.retry_after = retry_after
+        self.heard = heard
         super().__init__(f"{reason}: {detail}")
 
 

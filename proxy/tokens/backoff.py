@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from proxy.errors import Reason
 
-Kind = Literal["passing", "mending"]
+Kind = Literal["passing", "mending", "heard"]
 
 MENDING: Final[frozenset[Reason]] = frozenset(
     {
@@ -28,11 +28,16 @@ MENDING: Final[frozenset[Reason]] = frozenset(
 """What a person must mend. `tls` is not among them: a certificate is often mended elsewhere (or is a reset
 connection in disguise), an attempt that fails there is never billed, and nobody wants to wait 5 minutes after."""
 
-PAUSES: Final[dict[Kind, tuple[float, float]]] = {"passing": (1.0, 60.0), "mending": (30.0, 300.0)}
-"""The first pause, and the longest, in seconds."""
+PAUSES: Final[dict[Kind, tuple[float, float]]] = {
+    "passing": (1.0, 60.0),
+    "mending": (30.0, 300.0),
+    "heard": (1.0, 12.0),
+}
+"""The first pause, and the longest, in seconds. `heard` is of a sidecar that made no call, since it was told that
+another's had failed: to look again costs the endpoint nothing, and the fleet is served soon after the first success."""
 
 LONGEST_RETRY_AFTER = 300.0
-"""Seconds. An endpoint that asks for more is asked again after this."""
+"""Seconds. An endpoint that asks for more is asked again within this, and no pause is longer."""
 
 
 class Backoff(NamedTuple):
@@ -45,17 +50,25 @@ class Backoff(NamedTuple):
         kind: Kind = "mending" if reason in MENDING else "passing"
         return Backoff(kind, self.failures + 1 if kind == self.kind else 1)
 
+    def hearing(self) -> Backoff:
+        """After a failure that was another sidecar's."""
+        return Backoff("heard", self.failures + 1 if self.kind == "heard" else 1)
+
     def pause(self, drawn: float, retry_after: float | None) -> float:
         """Seconds until the next attempt. `drawn` is a random number from 0 up to 1.
 
         The pause is drawn between half and the whole of the doubled one, so that a thousand sidecars do not come
-        back together; it is never shorter than the endpoint's own Retry-After.
+        back together. It is never shorter than the endpoint's own Retry-After, which all of them are told at the same
+        time: what is drawn comes on top of it, a quarter of it at least.
         """
         first, longest = PAUSES[self.kind]
         # The exponent is bounded because a float is: years of failures must not end in an OverflowError.
-        whole = min(longest, first * 2.0 ** min(max(self.failures - 1, 0), 16))
-        pause = whole * (0.5 + 0.5 * drawn)
-        return max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+        half = min(longest, first * 2.0 ** min(max(self.failures - 1, 0), 16)) / 2
+        asked = min(retry_after or 0.0, LONGEST_RETRY_AFTER)
+        spread = max(half, asked / 4)
+        if retry_after is not None and retry_after > LONGEST_RETRY_AFTER:
+            return LONGEST_RETRY_AFTER - spread * (1.0 - drawn)
+        return min(max(half, asked) + spread * drawn, LONGEST_RETRY_AFTER)
 
 
 def parse_retry_after(text: str | None, wall: float) -> float | None:

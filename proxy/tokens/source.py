@@ -118,7 +118,9 @@ class TokenSource:
         self._quiet_monotonic = _NEVER
         self._quiet_wall = _NEVER
 
-        self._backoff = Backoff()
+        self._backoff = self._hearing = Backoff()
+        self._call_at: Reading | None = None
+        """After a failed call, until a token comes: when the next one is due. Before that the cache may have one."""
         self._last_error: LastError | None = None
         self._mended = False
         """Credentials or settings changed while a fetch was running: should it fail, its failure tells nothing."""
@@ -253,7 +255,7 @@ class TokenSource:
             mended = True
         if mended:
             self._mended = self._fetch is not None
-            self._backoff = Backoff()
+            self._backoff, self._call_at = Backoff(), None
         self._look(Event.MENDED if mended else Event.TICK, self._read())
 
     async def close(self) -> None:
@@ -367,7 +369,7 @@ class TokenSource:
             if self._sharing is None:
                 self._succeeded(await self._call())
             else:
-                self._succeeded(await self._sharing.obtain(self._call, self._held))
+                self._succeeded(await self._sharing.obtain(self._call, self._held, self._too_early(began)))
         except TokenError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001  (no exception ends renewal; the journal has its type)
@@ -431,26 +433,41 @@ class TokenSource:
             raise TokenError("timeout", f"the token's life of {grant.life:g} s was over before it arrived")
         access.proven = not self._refusals.obtained(now)
         self._token, self._access = token, access
-        self._retry_at, self._backoff = None, Backoff()
+        self._retry_at = self._call_at = None
+        self._backoff = self._hearing = Backoff()
         self._origin = "cache" if obtained.secret is None else "endpoint"
         self.stats.successes += self._origin == "endpoint"
         self.stats.consecutive_failures = 0
         self.stats.last_success_at = now.wall
         self._journal.obtained(token, self._origin)
 
+    def _pause(self, error: TokenError, now: Reading) -> float:
+        """Seconds until the next fetch, which may be only a look into the shared cache: the next call has its time."""
+        pause = math.inf
+        if not error.heard:
+            self._backoff = self._backoff.after(error.reason)
+            pause = self._backoff.pause(self._draw(), error.retry_after)
+            self._call_at = later(now, pause)
+        if self._sharing is not None:
+            self._hearing = self._hearing.hearing()
+            pause = min(pause, self._hearing.pause(self._draw(), None))
+        return pause
+
+    def _too_early(self, now: Reading) -> TokenError | None:
+        """What the last call failed with, while the pause after that lasts."""
+        if self._call_at is None or self._last_error is None or reached(self._call_at, now):
+            return None
+        return TokenError(self._last_error.reason, self._last_error.detail, heard=True)
+
     def _failed(self, error: TokenError) -> None:
         now = self._read()
         pause = 0.0
         if not self._mended:
-            self._backoff = self._backoff.after(error.reason)
-            pause = self._backoff.pause(self._draw(), error.retry_after)
+            pause = self._pause(error, now)
         self._retry_at = later(now, pause)
         self._last_error = LastError(error.reason, error.detail, now.wall)
-        self.stats.failures[error.reason] += 1
+        self.stats.failures[error.reason] += not error.heard
         self.stats.consecutive_failures += 1
-        self._journal.failed(
-            error,
-            consecutive=self.stats.consecutive_failures,
-            pause=pause,
-            state=state_of(self._token, now),
-        )
+        consecutive = self.stats.consecutive_failures
+        if consecutive == 1 or not error.heard:
+            self._journal.failed(error, consecutive=consecutive, pause=pause, state=state_of(self._token, now))

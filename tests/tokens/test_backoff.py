@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.errors import REASONS, Reason
 from proxy.tokens.backoff import MENDING, Backoff, parse_retry_after
@@ -36,6 +38,14 @@ def test_the_other_kind_of_failure_begins_anew() -> None:
     assert pauses(reasons) == [1, 2, 30, 60, 1, 2]
 
 
+def test_who_was_told_of_a_failure_looks_again_soon() -> None:
+    backoff, found = Backoff(), []
+    for _ in range(6):
+        backoff = backoff.hearing()
+        found.append(backoff.pause(1.0, None))
+    assert found == [1, 2, 4, 8, 12, 12]
+
+
 def test_years_of_failures_are_no_arithmetic_error() -> None:
     assert Backoff("passing", 10**6).pause(1.0, None) == 60
 
@@ -46,10 +56,38 @@ def test_every_reason_has_a_pause(reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "pause"), [(None, 1), (0.0, 1), (0.2, 1), (7.0, 7), (300.0, 300), (301.0, 300), (1e9, 300)]
+    ("retry_after", "soonest", "latest"),
+    [
+        (None, 0.5, 1),
+        (0.0, 0.5, 1),
+        (0.2, 0.5, 1),
+        (2.0, 2, 2.5),
+        (8.0, 8, 10),
+        (60.0, 60, 75),
+        (280.0, 280, 300),
+        (300.0, 300, 300),
+        (301.0, 225, 300),
+        (1e9, 225, 300),
+    ],
 )
-def test_retry_after_lengthens_a_pause_up_to_five_minutes(retry_after: float | None, pause: float) -> None:
-    assert Backoff().after("throttled").pause(1.0, retry_after) == pause
+def test_retry_after_lengthens_a_pause_up_to_five_minutes(
+    retry_after: float | None, soonest: float, latest: float
+) -> None:
+    backoff = Backoff().after("throttled")
+    assert backoff.pause(0.0, retry_after) == soonest
+    assert backoff.pause(1.0, retry_after) == latest
+
+
+def test_who_is_told_the_same_time_does_not_come_back_at_the_same_time() -> None:
+    backoff = Backoff("passing", 6)
+    assert [backoff.pause(drawn, 20.0) for drawn in (0.0, 0.5, 1.0)] == [20, 28, 36]
+
+
+@given(st.floats(0, 1, exclude_max=True), st.none() | st.floats(0, 1e6), st.integers(1, 99), st.sampled_from(REASONS))
+def test_what_holds_of_every_pause(drawn: float, retry_after: float | None, failures: int, reason: Reason) -> None:
+    pause = Backoff("mending" if reason in MENDING else "passing", failures).pause(drawn, retry_after)
+    assert 0.5 <= pause <= 300
+    assert retry_after is None or retry_after > 300 or pause >= retry_after
 
 
 @pytest.mark.parametrize(

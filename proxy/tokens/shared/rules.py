@@ -5,11 +5,16 @@
     a token that is better than ours     -                take it
     none                                 was not tried    try to get it
     none                                 is ours          call the token endpoint, store the token, free the lock
+    none, but a note that a call failed  is another's     fail as that call did; without a usable token, take a turn
     none                                 is another's     wait and look again; in the end call without it
 
 How long another is waited for depends on what there is to lose. Whoever holds a usable token waits as long as a
 renewal may take at all; whoever holds none has requests waiting, and calls by itself after a share of what they
 wait. So an engine that loses a lock, or a renewer that dies with it, costs a call and never a request.
+
+The note is for an endpoint that is down: tokens that are shared end together, and without it all pods would lose
+patience in the same second, ten thousand if there are so many. There are turns, several a second,
+because a pod whose own way to the endpoint is broken must not keep those from their token whose way is good.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, NamedTuple
 
+from proxy.errors import Reason
 from proxy.secret import Secret
 from proxy.tokens.rules import margin
 
@@ -29,7 +35,10 @@ FIRST_LOOK: Final = 0.1
 """Seconds before the first look again while another renews; each wait is longer than the one before."""
 LAST_LOOK: Final = 2.0
 AFTER_FAILURE: Final = 1.0
-"""Seconds for which a lock is held on after a call that failed: a fleet asks no more often than that."""
+"""Seconds for which a lock is held on after a call that failed: as long as its token is usable, a fleet asks no more
+often than that. While calls fail, it is held no longer than that from the beginning of one."""
+TURN: Final = 0.1
+"""Seconds between two calls of a fleet that has no usable token, while calls fail: ten a second, of Cognito's 150."""
 
 
 class Entry(NamedTuple):
@@ -41,6 +50,13 @@ class Entry(NamedTuple):
     life: float
     """Seconds."""
     scopes: tuple[str, ...]
+
+
+class Note(NamedTuple):
+    """That a call of the token endpoint failed, and when: Unix time in seconds, by the clock of who made it."""
+
+    reason: Reason
+    at: float
 
 
 class Held(NamedTuple):
@@ -86,6 +102,13 @@ def judge(
     return Verdict.BETTER if held.refused or expires > held.expires else Verdict.NO_BETTER
 
 
+def is_news(note: Note, entry: Entry | None, now: float, lock_life: float) -> bool:
+    """Whether a note tells how the endpoint is now. One that is put back later is old."""
+    if entry is not None and entry.obtained >= note.at:
+        return False
+    return now - lock_life - SKEW < note.at <= now + SKEW
+
+
 class Step(Enum):
     """What to do next."""
 
@@ -93,6 +116,8 @@ class Step(Enum):
     LOCK = "try to be the one who renews"
     CALL = "call the token endpoint"
     WAIT = "wait, and look again"
+    TURN = "call if it is our turn, else fail as another's call did"
+    FAIL = "fail as another's call did"
 
 
 class Lock(Enum):
@@ -103,15 +128,23 @@ class Lock(Enum):
     TAKEN = "another's"
 
 
-def next_step(verdict: Verdict | None, lock: Lock, *, waited: float, patience: float) -> Step:
-    """The table at the top of this file, line by line. `verdict` is None where the cache has no entry."""
+def next_step(
+    verdict: Verdict | None, lock: Lock, *, usable: bool, failing: bool, waited: float, patience: float
+) -> Step:
+    """The table at the top of this file, line by line.
+
+    `verdict` is None where the cache has no entry; `usable`: the token that is held is; `failing`: there is a note
+    that is news.
+    """
     if verdict is Verdict.BETTER:
         return Step.TAKE
     if lock is Lock.UNTRIED:
         return Step.LOCK
-    if lock is Lock.OURS or waited >= patience:
+    if lock is Lock.OURS:
         return Step.CALL
-    return Step.WAIT
+    if failing:
+        return Step.FAIL if usable else Step.TURN
+    return Step.CALL if waited >= patience else Step.WAIT
 
 
 def patience(*, usable: bool, wait: float, lock_life: float) -> float:

@@ -11,10 +11,12 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from proxy.clock import Clock, Reading, stopwatch
 from proxy.config.model import LONGEST_TIMEOUT, Auth
+from proxy.errors import TokenError
 from proxy.log import logger
 from proxy.stats import CacheStats
 from proxy.tasks import spawn
@@ -23,12 +25,15 @@ from proxy.tokens.identity import lasting_identity
 from proxy.tokens.life import jwt_end, jwt_life
 from proxy.tokens.shared.rules import (
     AFTER_FAILURE,
+    TURN,
     Breaker,
     Entry,
     Held,
     Lock,
+    Note,
     Step,
     Verdict,
+    is_news,
     judge,
     lock_life,
     look_again_in,
@@ -175,8 +180,15 @@ class Sharing:
         """Seconds that `obtain` may take besides its calls."""
         return self._lock_life + self._wait + MOST_OPERATIONS * LONGEST_TIMEOUT
 
-    async def obtain(self, call: Call, held: Callable[[], Held | None]) -> Obtained:
-        """A token: from the cache, or by `call`. Raises what `call` raises. `held` tells what the source has, now."""
+    async def obtain(
+        self, call: Call, held: Callable[[], Held | None], too_early: TokenError | None = None
+    ) -> Obtained:
+        """A token: from the cache, or by `call`. Raises what `call` raises. `held` tells what the source has, now.
+
+        `too_early` to call again, since the last call failed: it is raised where the cache has none.
+        """
+        if too_early is not None:
+            return await self._only_look(held, too_early)
         if not self._engine.asks:
             self._memory.known = None
             return await call()
@@ -191,6 +203,18 @@ class Sharing:
                 raise
             return taken or await self._call(attempt, call)
 
+    async def _only_look(self, held: Callable[[], Held | None], too_early: TokenError) -> Obtained:
+        if self._engine.asks:
+            with self._engine.used():
+                try:
+                    entry, verdict = await self._look(_Attempt(b""), held())
+                except StoreError:
+                    raise too_early from None
+                self._engine.worked()
+                if entry is not None and verdict is Verdict.BETTER:
+                    return self._taken(entry)
+        raise too_early
+
     async def _find(self, attempt: _Attempt, held: Callable[[], Held | None]) -> Obtained | None:
         """What the cache has, perhaps after waiting; None where the endpoint is to be called. Raises StoreError."""
         began, looks = self._clock.read().monotonic, 0
@@ -201,20 +225,28 @@ class Sharing:
             if ours is not None and ours.refused:
                 await self._forget(attempt)
             entry, verdict = await self._look(attempt, ours)
+            note = None if verdict is Verdict.BETTER else await self._note(attempt, entry)
             most = patience(usable=usable, wait=self._wait, lock_life=self._lock_life)
-            match next_step(verdict, attempt.lock, waited=self._clock.read().monotonic - began, patience=most):
-                case Step.TAKE if entry is not None:
-                    if attempt.lock is Lock.OURS:  # Somebody was quicker, between our look and our lock.
-                        await self._unlock(attempt)
-                    self._engine.worked()
-                    return self._taken(entry)
-                case Step.CALL:
-                    return None
-                case Step.WAIT:
-                    await self._pause(look_again_in(looks, self._engine.draw()))
-                    looks += 1
-            # The owner of a lock that was another's may have failed, or have died: then this one is next.
-            await self._try_lock(attempt)
+            decide = partial(next_step, verdict, usable=usable, failing=note is not None, patience=most)
+            step = decide(attempt.lock, waited=self._clock.read().monotonic - began)
+            if step is Step.WAIT:
+                await self._pause(look_again_in(looks, self._engine.draw()))
+                looks += 1
+            if step in (Step.LOCK, Step.WAIT):
+                # The owner of a lock that was another's may have failed, or have died: then this one is next.
+                await self._try_lock(attempt, self._lock_life if note is None else AFTER_FAILURE)
+                if note is None or attempt.lock is Lock.OURS:
+                    continue
+                step = decide(attempt.lock, waited=0.0)
+            if step is Step.TAKE and entry is not None:
+                if attempt.lock is Lock.OURS:  # Somebody was quicker, between our look and our lock.
+                    await self._unlock(attempt)
+                self._engine.worked()
+                return self._taken(entry)
+            if note is not None and (step is Step.FAIL or (step is Step.TURN and not await self._turn(attempt))):
+                self._engine.worked()
+                raise TokenError(note.reason, "another sidecar has just tried", heard=True)
+            return None
 
     async def _look(self, attempt: _Attempt, held: Held | None) -> tuple[Entry | None, Verdict | None]:
         """The first entry that one of our secrets opens and that is better than what is held."""
@@ -246,6 +278,23 @@ class Sharing:
         await self._engine.do("get", self._engine.store.get(seal.name), weigh, attempt.limit)
         return entry, verdict
 
+    async def _note(self, attempt: _Attempt, entry: Entry | None) -> Note | None:
+        """That calls fail at the moment, where there is a note of that for each of our secrets."""
+        note: Note | None = None
+
+        def weigh(sealed: bytes | None) -> str:
+            nonlocal note
+            note = None if sealed is None else seal.open_note(sealed)
+            if note is not None and not is_news(note, entry, self._clock.read().wall, self._lock_life):
+                note = None
+            return "hit" if note is not None else "miss" if sealed is None else "rejected"
+
+        for seal in self._seals:
+            await self._engine.do("note", self._engine.store.get(seal.note_name), weigh, attempt.limit)
+            if note is None:
+                return None
+        return note
+
     def _taken(self, entry: Entry) -> Obtained:
         now = self._clock.read()
         age = max(0.0, now.wall - entry.obtained)  # Another pod's clock may be a little ahead.
@@ -257,6 +306,9 @@ class Sharing:
             obtained = await call()
         except asyncio.CancelledError:
             self._let_go(attempt)
+            raise
+        except TokenError as error:
+            self._engine.afterwards(self._tell(attempt, Note(error.reason, self._clock.read().wall)))
             raise
         except Exception:
             self._let_go(attempt, after=AFTER_FAILURE)
@@ -276,6 +328,15 @@ class Sharing:
             raise
         self._engine.afterwards(self._share_late(attempt, obtained))
         return obtained
+
+    async def _tell(self, attempt: _Attempt, note: Note) -> None:
+        """Leave a note that our call failed, and only then let go of the lock."""
+        for seal in self._seals:
+            sealed = seal.close_note(note, os.urandom(NONCE))
+            if not await self._quietly("put", self._engine.store.put(seal.note_name, sealed, self._lock_life)):
+                return
+        if attempt.tried:
+            await self._unlock(attempt, after=AFTER_FAILURE)
 
     async def _share_late(self, attempt: _Attempt, obtained: Obtained) -> None:
         if self._engine.asks and await self._share(obtained):
@@ -302,8 +363,8 @@ class Sharing:
         removed = self._engine.store.remove(name, sealed)
         await self._engine.do("remove", removed, lambda done: "success" if done else "miss", attempt.limit)
 
-    async def _try_lock(self, attempt: _Attempt) -> None:
-        taken = self._engine.store.take(self._lock, attempt.owner, self._lock_life)
+    async def _try_lock(self, attempt: _Attempt, seconds: float) -> None:
+        taken = self._engine.store.take(self._lock, attempt.owner, seconds)
         attempt.tried = True
         got = await self._engine.do("lock", taken, lambda done: "success" if done else "busy", attempt.limit)
         attempt.lock = Lock.OURS if got else Lock.TAKEN
@@ -313,6 +374,10 @@ class Sharing:
         """Free the lock if it is ours. It would end by itself, but others need not wait for that."""
         if attempt.tried and self._engine.asks:
             self._engine.afterwards(self._unlock(attempt, after=after))
+
+    async def _turn(self, attempt: _Attempt) -> bool:
+        taken = self._engine.store.take(f"turn:{self._lock}", attempt.owner, TURN)
+        return await self._engine.do("lock", taken, lambda done: "success" if done else "busy", attempt.limit)
 
     async def _unlock(self, attempt: _Attempt, *, after: float = 0.0) -> None:
         await self._quietly("unlock", self._engine.store.remove(self._lock, attempt.owner, after=after))

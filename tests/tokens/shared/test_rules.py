@@ -13,8 +13,10 @@ from proxy.tokens.shared.rules import (
     Entry,
     Held,
     Lock,
+    Note,
     Step,
     Verdict,
+    is_news,
     judge,
     lock_life,
     look_again_in,
@@ -67,6 +69,10 @@ def test_the_end_that_the_token_itself_tells_counts(ends: float, verdict: Verdic
 
 
 @pytest.mark.parametrize(
+    ("usable", "failing", "instead"),
+    [(True, False, None), (False, False, None), (True, True, Step.FAIL), (False, True, Step.TURN)],
+)
+@pytest.mark.parametrize(
     ("verdict", "lock", "waited", "step"),
     [
         (Verdict.BETTER, Lock.UNTRIED, 0, Step.TAKE),
@@ -81,8 +87,29 @@ def test_the_end_that_the_token_itself_tells_counts(ends: float, verdict: Verdic
         (None, Lock.TAKEN, 2.5, Step.CALL),
     ],
 )
-def test_what_is_next(verdict: Verdict | None, lock: Lock, waited: float, step: Step) -> None:
-    assert next_step(verdict, lock, waited=waited, patience=2.5) is step
+def test_what_is_next(
+    verdict: Verdict | None, lock: Lock, waited: float, step: Step, usable: bool, failing: bool, instead: Step | None
+) -> None:
+    if lock is Lock.TAKEN and step is not Step.TAKE:
+        step = instead or step
+    assert next_step(verdict, lock, usable=usable, failing=failing, waited=waited, patience=2.5) is step
+
+
+@pytest.mark.parametrize(
+    ("at", "entry", "news"),
+    [
+        pytest.param(NOW - 1, None, True, id="a moment ago"),
+        pytest.param(NOW - 1, _entry(age=100), True, id="after the last token"),
+        pytest.param(NOW - 1, _entry(), False, id="before a token came"),
+        pytest.param(NOW - 54, None, True, id="by a clock that is behind"),
+        pytest.param(NOW + 29, None, True, id="or ahead"),
+        pytest.param(NOW - 56, None, False, id="put back by somebody"),
+        pytest.param(NOW + 31, None, False, id="out of a future that is none"),
+        pytest.param(float("nan"), None, False, id="no time"),
+    ],
+)
+def test_what_a_note_is_worth(at: float, entry: Entry | None, news: bool) -> None:
+    assert is_news(Note("timeout", at), entry, NOW, 25) is news
 
 
 def test_who_has_nothing_to_lose_is_the_more_patient() -> None:

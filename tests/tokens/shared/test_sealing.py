@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from proxy.config.model import Auth, Url, Value
 from proxy.secret import Secret
 from proxy.tokens.identity import lasting_identity
-from proxy.tokens.shared.rules import Entry
+from proxy.tokens.shared.rules import Entry, Note
 from proxy.tokens.shared.sealing import LONGEST, NONCE, Seal, lock_name
 
 ENTRY = Entry(Secret("eyJ.token.text"), 1_800_000_000.5, 3600.0, ("a/x", "a/y"))
+
+
+NOTE = Note("timeout", 1_800_000_000.5)
 
 
 def _auth(**changes: Any) -> Auth:
@@ -41,7 +44,7 @@ def test_what_was_closed_opens() -> None:
 
 
 def test_nothing_of_it_can_be_read() -> None:
-    for part in (b"token", b"text", b"a/x", b"3600", b"secret", b"id"):
+    for part in (b"token", b"text", b"a/x", b"3600", b"secret"):
         assert part not in SEALED
     assert "secret" not in repr(_seal())
     assert "eyJ" not in repr(ENTRY)
@@ -61,6 +64,24 @@ def test_nothing_of_it_can_be_read() -> None:
 def test_nobody_else_opens_it_and_it_has_another_name(other: Seal) -> None:
     assert other.open(SEALED) is None
     assert other.name != _seal().name
+
+
+def test_a_note_opens_as_a_note_with_the_same_secret() -> None:
+    sealed = _seal().close_note(NOTE, os.urandom(NONCE))
+    assert _seal().open_note(sealed) == NOTE
+    assert _seal("another secret").open_note(sealed) is None
+    assert b"timeout" not in sealed
+
+
+def test_a_note_is_no_entry_and_an_entry_no_note() -> None:
+    assert _seal().open(_seal().close_note(NOTE, os.urandom(NONCE))) is None
+    assert _seal().open_note(SEALED) is None
+    assert _seal().note_name != _seal().name
+
+
+def test_a_note_has_a_reason_that_there_is() -> None:
+    made_up = NOTE._replace(reason="\x1b[2J")  # type: ignore[arg-type]
+    assert _seal().open_note(_seal().close_note(made_up, os.urandom(NONCE))) is None
 
 
 def test_the_order_of_scopes_does_not_matter() -> None:
@@ -83,6 +104,7 @@ def test_one_changed_byte_is_noticed(at: int, change: int) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_will_do(data: bytes) -> None:
     assert _seal().open(data) is None
+    assert _seal().open_note(data) is None
 
 
 @pytest.mark.parametrize("cut", [0, 1, NONCE, NONCE + 1, len(SEALED) - 1])

@@ -7,73 +7,17 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Auth, Proxy, Value
-from proxy.stats import CacheStats
+from proxy.config.model import Value
 from proxy.tokens.identity import lasting_identity
-from proxy.tokens.interface import AccessToken
 from proxy.tokens.shared.rules import AFTER_FAILURE, Breaker, lock_life
 from proxy.tokens.shared.sealing import lock_name
-from proxy.tokens.shared.sharing import Engine
 from proxy.tokens.source import TokenSource
 from tests.fakes import FakeClock
 from tests.forward.rig import until
-from tests.tokens.helpers import OTHER_SECRET, SECRET, FakeEndpoint, failure, log_lines, make_auth
-from tests.tokens.shared.stores import MemoryStore
+from tests.tokens.helpers import OTHER_SECRET, SECRET, failure, log_lines, make_auth
+from tests.tokens.shared.pods import Fleet, Pod
 
 LIFE = 3600.0
-
-
-class Pod:
-    """One sidecar's token source."""
-
-    def __init__(self, fleet: Fleet, clock: FakeClock | None = None, **changes: Any) -> None:
-        self.draws = 0.5
-        clock = clock or fleet.clock
-        self.auth = make_auth(**changes)
-        self.stats = CacheStats()
-        self.engine = Engine(fleet.store, clock, lambda: self.draws, self.stats)
-        self.endpoint = fleet.endpoint
-        self.source = TokenSource(
-            self.auth,
-            ("orders",),
-            clock=clock,
-            draw=lambda: self.draws,
-            connect=self._connect,
-            sharing=self.engine.share(self.auth),
-        )
-
-    def _connect(self, auth: Auth, extra_ca_file: str | None, proxy: Proxy | None, clock: object) -> FakeEndpoint:
-        return self.endpoint
-
-    def token(self) -> AccessToken:
-        token = self.source.current()
-        assert token is not None
-        return token
-
-    @property
-    def origin(self) -> str | None:
-        return self.source.status().origin
-
-
-class Fleet:
-    """All that the pods have in common."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.store = MemoryStore(self.clock)
-        self.endpoint = FakeEndpoint()
-        self.pods: list[Pod] = []
-
-    async def start(self, **changes: Any) -> Pod:
-        pod = Pod(self, **changes)
-        self.pods.append(pod)
-        pod.source.start()
-        await self.clock.turn(0)
-        return pod
-
-    @property
-    def calls(self) -> int:
-        return len(self.endpoint.calls)
 
 
 @pytest.fixture
