@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     fair: bool
     """The caller did its part: all sent as fast as it was taken, and stayed for the answer."""
     began: float
-    """Unix time, like the next."""
+    """When it was sent, or its turn came among several that were sent at once; Unix time, like the next."""
     ended: float
     end: End
     status: int = 0
@@ -181,10 +181,11 @@ class Line:
         outcomes: list[Outcome] = []
         for ask in asks:
             outcomes.append(await self._receive(ask, manner, began, go_on, sending))
+            began = outcomes[-1].ended  # Only now comes the next one's turn.
             if not self.usable:
                 break
-        answered, ended = len(outcomes), time.time()
-        outcomes += [self._outcome(_Answer(one), manner, began, ended, "nothing") for one in asks[answered:]]
+        answered = len(outcomes)
+        outcomes += [self._outcome(_Answer(one), manner, began, began, "nothing") for one in asks[answered:]]
         if not sending.done():
             self._good = False  # It was answered before all was sent.
             sending.cancel()

@@ -111,6 +111,7 @@ async def test_requests_at_once_and_answers_in_order() -> None:
         outcomes = await (await Line.open(url)).call(asks, Manner())
     assert [outcome.end for outcome in outcomes] == ["whole", "whole", "nothing"]
     assert [outcome.differs_at for outcome in outcomes] == [-1, -1, -1]
+    assert [outcome.began for outcome in outcomes[1:]] == [outcome.ended for outcome in outcomes[:2]]
     assert [head.split(b" ")[1].split(b"?")[0] for head in asked] == [b"/sized/a-1", b"/sized/a-2"]
 
 

@@ -18,7 +18,7 @@ REPEATABLE: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 """May be sent again on a new connection where a used one closed before the answer began (RFC 9110 §9.2.2)."""
 NOTED_LATE: Final = 1.0
 """Seconds by which a link may note a departure late: it shares a processor with the callers, and with the sidecar."""
-ON_THE_WAY: Final = 0.5
+ON_THE_WAY: Final = 1.0
 """Seconds that a request may take from its caller to a sidecar that is busy."""
 ALIVE_WITHIN: Final = 2.0
 """Seconds, on a machine that is busy with the trial itself."""
