@@ -26,6 +26,8 @@ from proxy.tasks import spawn
 
 _LEAST_PATIENCE: Final = 0.2
 """Seconds. Who reads or sends well may still be busy with something else for so long."""
+_LOOK_SECONDS: Final = 0.02
+"""To look through all busy connections takes its time, which must not be spent anew for each request that waits."""
 Connect = Callable[[Owner], Awaitable[UpstreamConnection]]
 """Opens one connection that reports to its owner. Raises Refusal (`upstream_unreachable`)."""
 
@@ -92,6 +94,8 @@ class Pool:
         self._busy: set[UpstreamConnection] = set()
         self._waiting: Queue[Waiter] = Queue()
         self._opening: set[asyncio.Task[None]] = set()
+        self._looked_at = -inf
+        """When those that stand still were last looked for."""
         self._retired = False
         self.deadline = inf
         """When the next idle connection may have outlived its time, or a busy one may have to be given up
@@ -133,11 +137,13 @@ class Pool:
 
     def wait(self, waiter: Waiter, line: Line, *, fresh: bool = False) -> None:
         """Queue for a connection. With `fresh`, make room for a new one where only old ones are left."""
-        self._waiting.put(waiter, line, self._loop.time())
+        now = self._loop.time()
+        self._waiting.put(waiter, line, now)
         if fresh and self._idle and len(self._idle) + len(self._busy) + len(self._opening) >= self._limit:
             self._idle.pop(0).close()
         self._provide()
-        self._look_again()
+        self.deadline = now
+        self._ticker.watch(self)
 
     def displace(self, line: Line) -> bool:
         """Turn somebody away for a request that would wait in `line`; whether there was anybody to turn away."""
@@ -202,18 +208,24 @@ class Pool:
 
     def _provide(self) -> None:
         """Open connections for those who wait; where there is no room, have others given up whose callers are slow."""
-        open_now = len(self._idle) + len(self._busy)
-        for _ in range(connections_to_open(len(self._waiting), len(self._opening), open_now, self._limit)):
+        waiting, open_now = len(self._waiting), len(self._idle) + len(self._busy)
+        for _ in range(connections_to_open(waiting, len(self._opening), open_now, self._limit)):
             task = spawn(self._open(), name="open an upstream connection")
             self._opening.add(task)
             task.add_done_callback(self._opened)
-        wanted = len(self._waiting) - len(self._opening)
-        if wanted > 0:  # In a rush that is still being opened for, nobody is looked for.
-            now = self._loop.time()
-            patience = patience_left(self._patience, len(self._waiting), self._limit, now - self._waiting.since)
-            wanted -= sum(connection.closed for connection in self._busy)
-            for connection in to_reclaim(self._busy, now, patience, max(0, wanted)):
-                connection.give_up()
+        if waiting > len(self._opening):  # In a rush that is still being opened for, nobody is looked for.
+            self._reclaim(waiting)
+
+    def _reclaim(self, waiting: int) -> None:
+        """Have connections given up that stand still, for those who wait and for whom none is being opened."""
+        now = self._loop.time()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        patience = patience_left(self._patience, waiting, self._limit, now - self._waiting.since)
+        wanted = waiting - len(self._opening) - sum(connection.closed for connection in self._busy)
+        for connection in to_reclaim(self._busy, now, patience, max(0, wanted)):
+            connection.give_up()
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)

@@ -36,7 +36,8 @@ class Queue(Generic[T]):
         return any(self._lines)
 
     def __len__(self) -> int:
-        return sum(map(len, self._lines))
+        known, whole, partial = self._lines
+        return len(known) + len(whole) + len(partial)
 
     @property
     def since(self) -> float:
@@ -48,7 +49,7 @@ class Queue(Generic[T]):
 
     def take(self) -> T:
         """Who has waited longest in the line whose turn it is. Raises IndexError where nobody waits."""
-        for _ in Line:
+        for _ in self._lines:
             line = self._lines[self._turn]
             self._turn = (self._turn + 1) % len(self._lines)
             if line:

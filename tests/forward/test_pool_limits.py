@@ -9,6 +9,7 @@ from proxy.forward.pool import patience_left
 from proxy.forward.queue import Line
 from tests.fakes import settle
 from tests.forward.pools import PATIENCE, House
+from tests.growth import FEW, MANY, calls
 
 
 @pytest.mark.parametrize(
@@ -72,8 +73,22 @@ async def test_no_more_are_given_up_than_others_wait() -> None:
     for since, connection in enumerate(busy, 1):
         connection.stalled_since = float(since)
     house.wait()
+    assert [connection.given_up for connection in busy] == [True, False, False, False]
     house.wait()
+    house.loop.turn(1)
     assert [connection.given_up for connection in busy] == [True, True, False, False]
+
+
+async def test_a_request_that_waits_costs_the_same_however_many_connections_are_busy() -> None:
+    async def cost(limit: int) -> int:
+        house = House(limit=limit)
+        for _ in range(limit):
+            await house.get()
+        await house.settle()
+        house.wait()  # Whether any of them stands still has been seen now, and is not looked at again at once.
+        return calls(house.wait)
+
+    assert await cost(FEW) == await cost(MANY)
 
 
 async def test_room_for_one_more_costs_nobody_a_connection() -> None:
