@@ -1,4 +1,4 @@
-"""What every test gets: its environment, the two event loops, and real sidecar processes.
+"""What every test gets: its environment, the two event loops, real sidecar processes; and how failures are told in CI.
 
 Tests run on asyncio's own loop, whose warnings are the stricter ones. A test marked `uvloop` runs on both: the marker
 belongs on what reads or writes sockets, since the sidecar itself runs on uvloop where it can.
@@ -48,6 +48,24 @@ def _guarded(loop: type[asyncio.AbstractEventLoop]) -> LoopFactory:
                 faulthandler.cancel_dump_traceback_later()
 
     return Guarded
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_AtOnce(config))
+
+
+class _AtOnce:
+    """In CI a failure is told when it happens, too: a run that is ended from outside never comes to its summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\nFAILED {report.when} of {report.nodeid}")
+            terminal.write_line(report.longreprtext)
 
 
 @pytest.fixture(autouse=True)
