@@ -27,7 +27,7 @@ demo: $(STAMP) ## the whole story on this machine, in seconds
 	@$(BIN)/cognito-sidecar demo
 
 test: $(PROOF) $(KUBERNETES_STAMP) $(OIDC_STAMP) ## every test, with branch coverage and its floor (ARGS="tests/tokens -k retry" for some)
-	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term)
+	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term)
 
 lint: $(PROOF) ## ruff, formatting, mypy, and whether the generated documents are up to date
 	$(BIN)/ruff check

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import os
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,13 @@ def _guarded(loop: type[asyncio.AbstractEventLoop]) -> LoopFactory:
     return Guarded
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    from tests.sharing_out import Rooms
+
+    return Rooms(config, log)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("CI") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_AtOnce(config))
@@ -75,6 +84,15 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name in [name for name in os.environ if name.startswith("COGNITO_SIDECAR_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """A test that leaves signals held back is seen: every process that is started after it would be deaf to SIGTERM."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    after = signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert after == before, f"it leaves {after ^ before} held back"
 
 
 @pytest.fixture

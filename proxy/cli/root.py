@@ -37,8 +37,6 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name == "run":
-            _hold_signals(ctx)
         command: click.Command = import_module(f"proxy.cli.{cmd_name}").command
         return command
 
@@ -47,6 +45,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             self._unknown(ctx, args[0])
+        if args[0] == "run" and not ctx.resilient_parsing:
+            # Here and not where it is imported: this is a command that is carried out, not one that is described.
+            _hold_signals(ctx)
         return super().resolve_command(ctx, args)
 
     def _unknown(self, ctx: click.Context, name: str) -> NoReturn:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 # One worker for all of them, since they share a browser and what it has tried; that takes its time on a busy machine.
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 ACCESS = {"log": {"format": "json", "access": True}}
 

@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from proxy.cli.loop import Signals
+from proxy.cli.root import root
 from proxy.cli.run import _second_stop, _without_values
 from proxy.emulator import Emulator
 from tests import processes
@@ -118,6 +120,12 @@ async def test_signals_that_come_while_it_is_being_imported_are_acted_on_afterwa
 def test_a_command_that_was_wrong_leaves_signals_as_they_were(command: Run) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     assert command("run", "--nothing").code == 2
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_a_command_that_is_only_described_leaves_signals_as_they_were() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    root.get_command(click.Context(root), "run")
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 

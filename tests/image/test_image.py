@@ -16,7 +16,7 @@ from proxy.version import __version__
 from tests.image.builder import ROOT, Builder
 from tests.processes import Program, free_port, run_program
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("image")]
+pytestmark = pytest.mark.timeout(600)
 
 
 def _write(folder: Path, emulator: Emulator) -> dict[str, Any]:

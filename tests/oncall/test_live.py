@@ -12,7 +12,7 @@ from tests.oncall.prometheus import Alert, hurried
 from tests.oncall.rig import ALERTS, names, promtool, rules
 from tests.processes import require_program
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("oncall-live")]
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
