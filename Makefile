@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 2
+# Tests at a time: more than there are cores, since many of them wait for a process more than they compute.
+JOBS ?= 3
 ARGS ?=
 
 BIN := $(VENV)/bin
