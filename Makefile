@@ -19,7 +19,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz chaos abuse soak bench bench-tools docs golden image sbom helm-tools lock upgrade install clean
+.PHONY: help demo test lint format fuzz chaos abuse soak fleet bench bench-tools docs golden image sbom helm-tools lock upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ abuse: $(PROOF) ## thousands of idle and slow callers beside a few healthy ones 
 
 soak: $(PROOF) ## an hour of mixed traffic, minute by minute, and whether anything grows (ARGS="--minutes 2", --help)
 	@$(BIN)/python -m trials.soak $(ARGS)
+
+fleet: $(STAMP) ## ten thousand pods in virtual time, and docs/scaling.md from that (ARGS="start outage --seed 7", --help)
+	@$(BIN)/python -m trials.fleet $(ARGS)
 
 bench: $(STAMP) ## what a request costs, beside other proxies (ARGS="--only sidecar,envoy", --write, --help)
 	@$(BIN)/python -m bench $(ARGS)

@@ -15,13 +15,13 @@ PAGE = DOCS / "performance.md"
 CHART = DOCS / "performance.svg"
 
 
-def replaced(page: str, generated: str) -> str:
+def replaced(page: str, generated: str, *, begin: str = BEGIN, end: str = END) -> str:
     """The page with another generated part. Raises ValueError where it does not have exactly one."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
         raise ValueError("the page needs the two markers of its generated part, once each and in their order")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{generated.strip()}\n\n{END}{after}"
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{generated.strip()}\n\n{end}{after}"
 
 
 def panels(titles: dict[str, str], results: Results) -> list[Panel]:
