@@ -7,8 +7,8 @@ listener) comes before anything that the running parts notice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -91,8 +91,13 @@ class Assembly:
         for source in {*self._sources.values()}:
             source.poll()
 
-    async def change_to(self, config: Config) -> None:
-        """Serve another configuration from now on. Raises StartError, and then nothing has changed."""
+    @asynccontextmanager
+    async def change_to(self, config: Config) -> AsyncIterator[None]:
+        """Serve another configuration from the end of the `async with` block on.
+
+        Its listeners are open within the block, which is for what else may fail. Where it fails, or StartError is
+        raised, nothing has changed.
+        """
         key = config.require_header
         key_name = key.name.lower().encode() if key is not None else b""
         engine = self._engine if config.token_cache == self._cache else self._new_engine(config.token_cache)
@@ -126,6 +131,7 @@ class Assembly:
             for address in routes:
                 if address in self._listeners:
                     self._listeners[address].permit(address.access)
+            yield
         except BaseException:
             for listener, access in accesses:
                 with suppress(StartError):

@@ -11,7 +11,6 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
@@ -25,7 +24,7 @@ from proxy.aws.store import Read
 from proxy.clock import Cancellable, Clock, Reading, SystemClock
 from proxy.config.model import Address, Loaded, SecretRef
 from proxy.config.watch import changed, fingerprint
-from proxy.errors import ConfigError, SidecarError, StartError
+from proxy.errors import ConfigError, SidecarError
 from proxy.heap import Heap
 from proxy.outflow import dropped
 from proxy.stats import CacheStats, UpstreamStats
@@ -101,16 +100,9 @@ class Service:
 
         `seen` are fingerprints from before it was loaded: what changed since then is noticed at the next look.
         """
-        admin, admin_address = await self._open_admin(loaded)
-        try:
-            await self._assembly.change_to(loaded.config)
-        except BaseException:
-            if admin is not self._admin:
-                await admin.close()
-            else:
-                with suppress(StartError):
-                    admin.permit(self._admin_address.access)
-            raise
+        async with self._assembly.change_to(loaded.config):
+            # Last, so that whoever waits for an answer of /livez finds the listeners open.
+            admin, admin_address = await self._open_admin(loaded)
         if admin is not self._admin and self._admin is not None:
             await self._admin.close()
         self._admin, self._admin_address = admin, admin_address

@@ -268,7 +268,7 @@ async def test_what_cannot_be_opened_leaves_nothing_behind(tmp_path: Path, close
         loaded: Loaded = w._load({})
         before = asyncio.all_tasks()
         with pytest.raises(StartError, match="no such file or directory"):
-            await assembly.change_to(loaded.config)
+            await assembly.change_to(loaded.config).__aenter__()
 
         assert [await refuses(f"http://127.0.0.1:{port}") for port in free] == [True] * 3
         assert assembly._sources == sources

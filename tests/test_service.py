@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from proxy import log
-from proxy.assembly import Assembly
-from proxy.config.model import Config
+from proxy.admin import AdminServer
+from proxy.config.model import Address
 from proxy.errors import ConfigError, StartError
 from proxy.tokens import TokenSource
 from tests.forward.rig import until
 from tests.processes import free_port
-from tests.serving import World, ask, events, refuses, serving, world
+from tests.serving import Answer, World, ask, events, refuses, serving, world
 
 
 @pytest.fixture(autouse=True)
@@ -83,31 +83,35 @@ async def test_a_taken_port_opens_nothing(taken: str, tmp_path: Path) -> None:
             await asyncio.gather(*(_other_tasks() - before))  # Nothing that would go on.
 
 
-async def test_the_admin_pages_answer_before_the_first_configuration_is_in_force(
+@pytest.mark.uvloop
+async def test_whoever_gets_an_answer_of_the_admin_listener_finds_the_others_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arrived, go = asyncio.Event(), asyncio.Event()
-    change = Assembly.change_to
+    start = AdminServer.start
+    refused: list[bool] = []
+    pages: dict[str, Answer] = {}
 
-    async def held(self: Assembly, config: Config) -> None:
-        arrived.set()
-        await go.wait()
-        await change(self, config)
-
-    monkeypatch.setattr(Assembly, "change_to", held)
-    port = free_port()
-    async with world(tmp_path, lambda w: w.config["admin"].update(listen=f"127.0.0.1:{port}")) as w:
-        starting = asyncio.ensure_future(w.service.start())
-        await arrived.wait()
-        pages = {}
+    async def looked_at(self: AdminServer, address: Address) -> Address:
+        refused.extend([await refuses(f"http://{one}") for one in listens])
+        opened = await start(self, address)
         for path in ("/", "/status", "/metrics", "/livez", "/readyz", "/startupz"):
-            pages[path] = await ask(f"http://127.0.0.1:{port}", path)
+            pages[path] = await ask(f"http://{opened}", path)
+        return opened
 
+    monkeypatch.setattr(AdminServer, "start", looked_at)
+    listens = [f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"]
+
+    def prepare(w: World) -> None:
+        w.config["upstreams"]["orders"]["listen"] = listens[0]
+        w.config["upstreams"]["more"] = w.upstream(listen=listens[1])
+
+    async with world(tmp_path, prepare) as w:
+        await w.service.start()
+
+        assert refused == [False, False]
         statuses = {path: answer.status for path, answer in pages.items()}
         assert statuses == {"/": 200, "/status": 200, "/metrics": 200, "/livez": 200, "/readyz": 503, "/startupz": 503}
         assert json.loads(pages["/status"].body)["config_hash"] == ""
-        go.set()
-        await starting
         await w.has_tokens()
         assert (await w.page("/startupz")).status == 200
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -173,9 +174,11 @@ async def test_a_reload_that_hangs_holds_up_neither_the_listeners_nor_the_end_of
     async with serving(tmp_path, prepare) as w:
         arrived, go = asyncio.Event(), asyncio.Event()
 
-        async def hangs(_: Assembly, config: Config) -> None:
+        @asynccontextmanager
+        async def hangs(_: Assembly, config: Config) -> AsyncIterator[None]:
             arrived.set()
             await go.wait()
+            yield
 
         monkeypatch.setattr(Assembly, "change_to", hangs)
         half = await w.half()
@@ -198,10 +201,12 @@ async def test_the_end_in_the_middle_of_a_reload_closes_what_that_opens(
         arrived, go = asyncio.Event(), asyncio.Event()
         change = Assembly.change_to
 
-        async def held(self: Assembly, config: Config) -> None:
+        @asynccontextmanager
+        async def held(self: Assembly, config: Config) -> AsyncIterator[None]:
             arrived.set()
             await go.wait()
-            await change(self, config)
+            async with change(self, config):
+                yield
 
         monkeypatch.setattr(Assembly, "change_to", held)
         moved = [f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"]

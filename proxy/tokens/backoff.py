@@ -37,7 +37,11 @@ PAUSES: Final[dict[Kind, tuple[float, float]]] = {
 another's had failed: to look again costs the endpoint nothing, and the fleet is served soon after the first success."""
 
 LONGEST_RETRY_AFTER = 300.0
-"""Seconds. An endpoint that asks for more is asked again within this, and no pause is longer."""
+"""Seconds. An endpoint that asks for more is asked again after this, and no pause is longer."""
+
+_SPREAD_OF_THE_LONGEST = 10.0
+"""Seconds before LONGEST_RETRY_AFTER, within which those come back that were asked for a longer pause: a thousand of
+them are fewer calls a second than Cognito allows, and each has honoured all but the last of what it honours."""
 
 
 class Backoff(NamedTuple):
@@ -59,16 +63,16 @@ class Backoff(NamedTuple):
 
         The pause is drawn between half and the whole of the doubled one, so that a thousand sidecars do not come
         back together. It is never shorter than the endpoint's own Retry-After, which all of them are told at the same
-        time: what is drawn comes on top of it, a quarter of it at least.
+        time: what is drawn comes on top of it, a quarter of it at least. Of a longer one than we honour only the last
+        seconds are drawn.
         """
         first, longest = PAUSES[self.kind]
         # The exponent is bounded because a float is: years of failures must not end in an OverflowError.
         half = min(longest, first * 2.0 ** min(max(self.failures - 1, 0), 16)) / 2
-        asked = min(retry_after or 0.0, LONGEST_RETRY_AFTER)
-        spread = max(half, asked / 4)
-        if retry_after is not None and retry_after > LONGEST_RETRY_AFTER:
-            return LONGEST_RETRY_AFTER - spread * (1.0 - drawn)
-        return min(max(half, asked) + spread * drawn, LONGEST_RETRY_AFTER)
+        asked = retry_after or 0.0
+        if asked > LONGEST_RETRY_AFTER:
+            return LONGEST_RETRY_AFTER - _SPREAD_OF_THE_LONGEST * (1.0 - drawn)
+        return min(max(half, asked) + max(half, asked / 4) * drawn, LONGEST_RETRY_AFTER)
 
 
 def parse_retry_after(text: str | None, wall: float) -> float | None:

@@ -66,8 +66,8 @@ def test_every_reason_has_a_pause(reason: Reason) -> None:
         (60.0, 60, 75),
         (280.0, 280, 300),
         (300.0, 300, 300),
-        (301.0, 225, 300),
-        (1e9, 225, 300),
+        (301.0, 290, 300),
+        (1e9, 290, 300),
     ],
 )
 def test_retry_after_lengthens_a_pause_up_to_five_minutes(
