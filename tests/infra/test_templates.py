@@ -138,6 +138,22 @@ def test_the_policy_reads_just_that_secret(template: dict[str, Any]) -> None:
     assert statement == {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": {"Ref": secret}}
 
 
+def test_the_function_may_write_its_own_log_and_do_nothing_else(template: dict[str, Any]) -> None:
+    log, properties = the_one(template, "AWS::Logs::LogGroup")
+    function, _ = the_one(template, "AWS::Lambda::Function")
+    role, granted = the_one(template, "AWS::IAM::Role")
+    assert properties["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/${{{function}}}"}
+    assert granted.keys() == {"AssumeRolePolicyDocument"}, "AWS's own policies would let it into every log"
+    _, policy = the_one(template, "AWS::IAM::Policy")
+    assert policy["Roles"] == [{"Ref": role}]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert statement == {
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": {"Fn::GetAtt": [log, "Arn"]},
+    }
+
+
 def test_what_a_rotation_needs_to_know_is_an_output(template: dict[str, Any]) -> None:
     for output, kind in (("UserPoolId", "AWS::Cognito::UserPool"), ("ClientId", "AWS::Cognito::UserPoolClient")):
         name, _ = the_one(template, kind)
