@@ -1,9 +1,9 @@
 """The charts' values.schema.json: what may stand in values, with the sidecar's own schema for `config`.
 
 `python -m helm.values_schema --write` writes both files, `--check` says whether they are up to date. Helm 3 knows
-JSON Schema up to draft 7, so that is what they are. What is Kubernetes' own (resources, affinity, …) is left to the API
-server; everything else is closed: a key that is not known here is a mistake. What lies between values is checked by the
-templates (`_checks.tpl`).
+JSON Schema up to draft 7, so that is what they are. A key that is not known here is a mistake, in Kubernetes' own small
+structures as well: a misspelt limit is no limit. The large ones (affinity, volumes, …) are left to the API server. What
+lies between values is checked by the templates (`_checks.tpl`).
 """
 
 from __future__ import annotations
@@ -46,16 +46,64 @@ _TEXT: Final[Schema] = {"type": "string"}
 _WORD: Final[Schema] = {"type": "string", "minLength": 1}
 _OPTIONAL_NAME: Final[Schema] = {"type": "string", "pattern": f"^$|{_NAME}"}
 _KUBERNETES: Final[Schema] = {"type": "object"}
+_OPTIONAL_KUBERNETES: Final[Schema] = {"type": ["object", "null"]}
 _KUBERNETES_LIST: Final[Schema] = _list(_KUBERNETES)
 _NAMED_LIST: Final[Schema] = _list({"type": "object", "properties": {"name": _WORD}, "required": ["name"]})
-_PEERS: Final[Schema] = {"type": "array", "items": _KUBERNETES, "minItems": 1}
+_PEER: Final[Schema] = _object(
+    dict.fromkeys(("podSelector", "namespaceSelector", "ipBlock"), _KUBERNETES), minProperties=1
+)
+_PEERS: Final[Schema] = {"type": "array", "items": _PEER, "minItems": 1}
 """Of a NetworkPolicy, where an empty list would stand for everybody."""
 _LABELS: Final[Schema] = {"type": "object", "additionalProperties": _TEXT}
 _QUANTITY: Final[Schema] = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?m?$"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _SECONDS: Final[Schema] = {"type": "integer", "minimum": 1}
-_AMOUNT: Final[Schema] = {"type": ["integer", "string", "null"], "minimum": 0, "pattern": "^[0-9]{1,3}%$"}
+_AMOUNT: Final[Schema] = {"type": ["integer", "string", "null"], "minimum": 0, "pattern": "^([0-9]{1,2}|100)%$"}
 """Pods, or a share of them."""
+_OPTIONAL_FLAG: Final[Schema] = {"type": ["boolean", "null"]}
+_OPTIONAL_ID: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
+
+
+def _resources() -> Schema:
+    """What the container asks for; extended resources have names of their own."""
+    quantity = {
+        "type": ["string", "number", "null"],
+        "minimum": 0,
+        "pattern": "^[0-9]*\\.?[0-9]+([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+)?$",
+    }
+    amounts = {"type": ["object", "null"], "additionalProperties": quantity}
+    return _object({"requests": amounts, "limits": amounts, "claims": _NAMED_LIST})
+
+
+def _security(of_a_pod: bool) -> Schema:
+    """A security context: of a pod, or of a container. Null takes a default away."""
+    shared = {
+        **dict.fromkeys(
+            ("appArmorProfile", "seLinuxOptions", "seccompProfile", "windowsOptions"), _OPTIONAL_KUBERNETES
+        ),
+        **dict.fromkeys(("runAsUser", "runAsGroup"), _OPTIONAL_ID),
+        "runAsNonRoot": _OPTIONAL_FLAG,
+    }
+    if of_a_pod:
+        names = ("fsGroupChangePolicy", "seLinuxChangePolicy", "supplementalGroupsPolicy")
+        groups = _list({"type": "integer", "minimum": 0})
+        own = {
+            "fsGroup": _OPTIONAL_ID,
+            "supplementalGroups": groups,
+            "sysctls": _NAMED_LIST,
+            **dict.fromkeys(names, _WORD),
+        }
+    else:
+        flags = ("readOnlyRootFilesystem", "allowPrivilegeEscalation", "privileged")
+        drops = _object({"add": _list(_WORD), "drop": _list(_WORD)})
+        own = {**dict.fromkeys(flags, _OPTIONAL_FLAG), "capabilities": drops, "procMount": _WORD}
+    return _object({**shared, **own})
+
+
+def _strategy() -> Schema:
+    rolling = _object({"maxSurge": _AMOUNT, "maxUnavailable": _AMOUNT})
+    rolling["type"] = ["object", "null"]
+    return _object({"type": {"enum": ["RollingUpdate", "Recreate"]}, "rollingUpdate": rolling})
 
 
 def _probe() -> Schema:
@@ -96,9 +144,9 @@ def _shared() -> Schema:
             _table(_SHORT_NAME, {**source, "minProperties": 1, "maxProperties": 1}),
         ),
         "image": _object(image),
-        "resources": _KUBERNETES,
+        "resources": _resources(),
         "probes": _object({"startup": _probe(), "liveness": _probe(), "readiness": _probe()}),
-        "securityContext": _KUBERNETES,
+        "securityContext": _security(of_a_pod=False),
         "extraEnv": _NAMED_LIST,
         "extraEnvFrom": _KUBERNETES_LIST,
         "extraVolumes": _NAMED_LIST,
@@ -130,7 +178,7 @@ def application() -> Schema:
     return _schema(
         "values of cognito-sidecar",
         {
-            "networkPolicy": _object({**policy, "tokenCacheTo": _KUBERNETES_LIST, "extraEgress": _KUBERNETES_LIST}),
+            "networkPolicy": _object({**policy, "tokenCacheTo": _list(_PEER), "extraEgress": _KUBERNETES_LIST}),
             "anyCaller": _about("on purpose: every pod of the cluster may use the credential", _FLAG),
             "deployment": _object({"enabled": _about("false: monitors, alerts and dashboard only", _FLAG)}),
             "imagePullSecrets": _NAMED_LIST,
@@ -138,9 +186,9 @@ def application() -> Schema:
             "autoscaling": _object({**scaling, "behavior": _KUBERNETES}),
             "podDisruptionBudget": _object({"enabled": _FLAG, "maxUnavailable": _AMOUNT, "minAvailable": _AMOUNT}),
             "topologySpread": _about("keys of nodes' labels, over which pods are spread", _list(_WORD)),
-            "strategy": _KUBERNETES,
+            "strategy": _strategy(),
             "terminationGracePeriodSeconds": {"type": ["integer", "null"], "minimum": 1},
-            "podSecurityContext": _KUBERNETES,
+            "podSecurityContext": _security(of_a_pod=True),
             "serviceAccount": _object({"create": _FLAG, "name": _OPTIONAL_NAME, "annotations": _LABELS}),
             "service": _object({"annotations": _LABELS, "clusterDomain": _WORD}),
             "serviceMonitor": _object(monitor),

@@ -109,6 +109,19 @@ APPLICATION = [
         {"autoscaling": '{"enabled": true, "minReplicas": 5, "maxReplicas": 4}'},
         "autoscaling.minReplicas: 5 is more than maxReplicas, 4",
     ),
+    ({f"{_ORDERS}__listen": '"0.0.0.0:0"'}, "config.upstreams.orders.listen: callers have to know the port"),
+    ({"config__admin__listen": '"0.0.0.0:0"'}, "config.admin.listen: probes and Prometheus have to know the port"),
+    (
+        {"config__admin__listen": '"0.0.0.0:8080"'},
+        "config.upstreams.orders.listen: 8080 is the port of config.admin.listen: give one of them another",
+    ),
+    ({"securityContext__runAsUser": "0"}, "securityContext.runAsUser: 0 is root, and runAsNonRoot keeps the container"),
+    (
+        {"podSecurityContext__runAsUser": "0"},
+        "podSecurityContext.runAsUser: 0 is root, and runAsNonRoot keeps the pods",
+    ),
+    ({"strategy__type": '"Recreate"'}, "strategy.rollingUpdate: it is for the type RollingUpdate"),
+    ({"podDisruptionBudget__maxUnavailable": "null"}, "podDisruptionBudget.maxUnavailable: it is null, and so is min"),
     ({"podDisruptionBudget__minAvailable": "1"}, "podDisruptionBudget.minAvailable: maxUnavailable is set as well"),
     (
         {"podDisruptionBudget": '{"maxUnavailable": null, "minAvailable": 2}'},

@@ -197,6 +197,18 @@ async def test_the_engine_of_the_token_cache_may_be_reached(url: Any, ports: lis
     assert rules == [[53, 53], [443], *([] if ports is None else [ports])]
 
 
+async def test_no_ports_are_not_all_ports() -> None:
+    # A rule without ports, which Kubernetes reads as any port of any address, is not what an empty list asks for.
+    case = CASES["smallest"].having(
+        config__upstreams__orders__url='{"env": "URL"}',
+        config__upstreams__orders__auth__token_url='{"env": "TOKEN_URL"}',
+        extraEnv='[{"name": "URL", "value": "https://a.test"}, {"name": "TOKEN_URL", "value": "https://b.test"}]',
+        networkPolicy='{"egressPorts": [], "extraEgress": [{"ports": [{"port": 8443}]}]}',
+    )
+    (policy,) = (one for one in await rig.rendered(case) if one["kind"] == "NetworkPolicy")
+    assert [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["egress"]] == [[53, 53], [8443]]
+
+
 async def test_an_upgrade_keeps_the_selectors() -> None:
     # What selects pods can never be changed: Kubernetes refuses the upgrade.
     def selectors(found: list[rig.Document]) -> list[Any]:

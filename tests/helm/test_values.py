@@ -56,14 +56,14 @@ def test_every_value_has_its_default_and_a_place_in_the_schema(chart: Path) -> N
         assert values.keys() == schema["properties"].keys() - {"global"}, path
         for key, value in values.items():
             inner = schema["properties"][key]
-            if "properties" in inner and key not in ("config", *_PROBES, "serviceMonitor"):
+            if "properties" in inner and key not in ("config", *_OF_KUBERNETES, "serviceMonitor"):
                 compare(value, inner, f"{path}.{key}")
 
     compare(_values(chart), _schema(chart), chart.name)
 
 
-_PROBES = ("startup", "liveness", "readiness")
-"""Of which Kubernetes has more keys than need a default."""
+_OF_KUBERNETES = ("startup", "liveness", "readiness", "resources", "securityContext", "podSecurityContext", "strategy")
+"""Which have more keys than need a default."""
 
 
 @CHARTS
@@ -106,6 +106,17 @@ MISTAKES = [
     ("smallest", "networkPolicy__egressPorts", "[70000]", "networkPolicy.egressPorts.0", "535"),
     ("smallest", "autoscaling__targetCPUUtilizationPercentage", "80", "autoscaling", "targetCPU"),
     ("smallest", "podDisruptionBudget__maxUnavailable", '"half"', "podDisruptionBudget.maxUnavailable", "pattern"),
+    ("smallest", "podDisruptionBudget__minAvailable", '"200%"', "podDisruptionBudget.minAvailable", "pattern"),
+    ("smallest", "networkPolicy__from", "[{}]", "networkPolicy.from.0", "1"),
+    ("smallest", "networkPolicy__metricsFrom", '[{"podSelectors": {}}]', "networkPolicy.metricsFrom.0", "podSelectors"),
+    ("smallest", "resources__request", '{"cpu": "1"}', "resources", "request"),
+    ("smallest", "resources__limits__memory", '"256 MB"', "resources.limits.memory", "pattern"),
+    ("smallest", "strategy__type", '"Rolling"', "strategy.type", "one of"),
+    ("smallest", "strategy__rollingUpdate__maxSurges", "1", "strategy.rollingUpdate", "maxSurges"),
+    ("smallest", "securityContext__runAsUser", '"app"', "securityContext.runAsUser", "string"),
+    ("smallest", "podSecurityContext__readOnlyRootFilesystem", "true", "podSecurityContext", "readOnly"),
+    ("legacy-app", "cognitoSidecar__securityContext__readOnlyRootFileSystem", "true", "securityContext", "readOnly"),
+    ("legacy-app", "cognitoSidecar__resources__limits__memory", "-1", "resources.limits.memory", "0"),
     ("smallest", "serviceMonitor__interval", "30", "serviceMonitor.interval", "string"),
     ("smallest", "podLabels", '{"a": 1}', "podLabels.a", "string"),
     ("smallest", "fullnameOverride", '"Orders.API"', "fullnameOverride", "pattern"),

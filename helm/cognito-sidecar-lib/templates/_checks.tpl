@@ -35,6 +35,11 @@ come at once. What is wrong within `config` alone is said by the sidecar itself 
 {{- end -}}
 
 {{- define "cognito-sidecar.problems.place" -}}
+{{- with .values.securityContext }}
+{{- if and .runAsNonRoot (hasKey . "runAsUser") (eq (toString .runAsUser) "0") }}
+{{ $.at }}securityContext.runAsUser: 0 is root, and runAsNonRoot keeps the container from starting: leave it at 10001, or set it to another number
+{{- end }}
+{{- end }}
 {{- if and .values.native (not .standalone) (semverCompare "<1.29.0-0" .kubeVersion) }}
 {{ .at }}native: native sidecars need Kubernetes 1.29, and this is {{ .kubeVersion }}: set it to false, and put the container under `containers`
 {{- end }}
@@ -100,6 +105,10 @@ come at once. What is wrong within `config` alone is said by the sidecar itself 
 {{- $scope := . -}}
 {{- $mounted := list (include "cognito-sidecar.socketDirectory" .) -}}
 {{- range .values.extraVolumeMounts }}{{ $mounted = append $mounted (trimSuffix "/" .mountPath) }}{{ end -}}
+{{- $admin := include "cognito-sidecar.admin" .values.config | fromJson -}}
+{{- if and (not $admin.loopback) (eq (int $admin.port) 0) }}
+{{ $scope.at }}config.admin.listen: probes and Prometheus have to know the port, and 0 is any: write 0.0.0.0:9090
+{{- end }}
 {{- range $name, $upstream := .values.config.upstreams }}
 {{- $path := printf "%sconfig.upstreams.%s.listen" $scope.at $name }}
 {{- $address := include "cognito-sidecar.address" $upstream.listen | fromJson }}
@@ -107,6 +116,11 @@ come at once. What is wrong within `config` alone is said by the sidecar itself 
 {{ $path }}: {{ dir $address.unix }} cannot be written to: listen on {{ first $mounted }}/{{ base $address.unix }}, whose directory the app can share, or mount a volume there
 {{- else if and $address.unix $address.narrow (not $scope.standalone) }}
 {{ $path }}: only the sidecar's own user could connect: write {unix: {{ $address.unix }}, mode: "0666"}, since no other container than yours mounts the directory, or {unix: …, group: the pod's fsGroup}
+{{- end }}
+{{- if and (not $address.unix) (eq (int $address.port) 0) }}
+{{ $path }}: callers have to know the port, and 0 is any: write {{ $address.host }}:8080
+{{- else if and (not $address.unix) (eq (int $address.port) (int $admin.port)) }}
+{{ $path }}: {{ int $address.port }} is the port of {{ $scope.at }}config.admin.listen: give one of them another
 {{- end }}
 {{- if not (or $address.loopback $scope.standalone $scope.values.config.allow_remote_clients) }}
 {{ $path }}: {{ $address.host }} is not loopback, and whoever reaches it can use the credential: listen on 127.0.0.1, or set {{ $scope.at }}config.allow_remote_clients to true

@@ -51,6 +51,14 @@ dashboard.enabled: this chart comes without files/dashboard.json: set it to fals
 {{- end -}}
 
 {{- define "cognito-sidecar.problems.deployment" -}}
+{{- with .Values.podSecurityContext }}
+{{- if and .runAsNonRoot (eq (toString .runAsUser) "0") }}
+podSecurityContext.runAsUser: 0 is root, and runAsNonRoot keeps the pods from starting: leave it at 10001, or set it to another number
+{{- end }}
+{{- end }}
+{{- if and (eq (.Values.strategy.type | default "RollingUpdate") "Recreate") .Values.strategy.rollingUpdate }}
+strategy.rollingUpdate: it is for the type RollingUpdate, and the type is Recreate: set it to null
+{{- end }}
 {{- $policy := .Values.networkPolicy -}}
 {{- $open := list -}}
 {{- range $policy.egressPorts }}{{ $open = append $open (toString .) }}{{ end -}}
@@ -93,6 +101,8 @@ autoscaling.minReplicas: {{ .Values.autoscaling.minReplicas }} is more than maxR
 {{- if not $budget.enabled }}
 {{- else if and (not (kindIs "invalid" $budget.minAvailable)) (not (kindIs "invalid" $budget.maxUnavailable)) }}
 podDisruptionBudget.minAvailable: maxUnavailable is set as well: set one of them to null
+{{- else if and (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable) }}
+podDisruptionBudget.maxUnavailable: it is null, and so is minAvailable: set one of them, or enabled to false
 {{- else if and (regexMatch "^[0-9]+$" (toString $budget.minAvailable)) (ge (int $budget.minAvailable) $least) }}
 podDisruptionBudget.minAvailable: {{ $budget.minAvailable }} of {{ $least }} pods would never let a node be drained: set it to less
 {{- else if or (eq (toString $budget.maxUnavailable) "0") (eq (toString $budget.maxUnavailable) "0%") (eq (toString $budget.minAvailable) "100%") }}
