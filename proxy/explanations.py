@@ -162,8 +162,8 @@ CACHE: Final[dict[str, Explanation]] = {
     ),
     "denied": Explanation(
         "the engine does not let this user in, or not do what is needed",
-        "Compare token_cache.username and password with the engine's ACL: GET, SET, EVAL, DEL and PEXPIRE on names "
-        "that begin with token_cache.key_prefix.",
+        "Compare token_cache.username and password with the engine's ACL: GET, GETRANGE, SET, EVAL, DEL and PEXPIRE on "
+        "names that begin with token_cache.key_prefix.",
     ),
     "full": Explanation(
         "the engine has no memory left for more",

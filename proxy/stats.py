@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from typing import Literal
 
 from proxy.errors import Name, Reason
 
@@ -45,13 +46,17 @@ class TokenStats:
         self.waiters = 0
 
 
+CacheOperation = Literal["get", "note", "lock", "put", "remove", "unlock"]
+"""What is asked of the shared token cache."""
+
+
 class CacheStats:
     """What was asked of the shared token cache, by all token sources together."""
 
     def __init__(self) -> None:
-        self.operations: Counter[tuple[str, str]] = Counter()
+        self.operations: Counter[tuple[CacheOperation, str]] = Counter()
         """By operation and result."""
-        self.duration: dict[str, Histogram] = {}
+        self.duration: dict[CacheOperation, Histogram] = {}
         """By operation."""
         self.consecutive_failures = 0
         self.trouble: str | None = None
@@ -59,7 +64,7 @@ class CacheStats:
         self.left_alone = False
         """It failed so often that it is asked only now and then."""
 
-    def count(self, operation: str, result: str, seconds: float) -> None:
+    def count(self, operation: CacheOperation, result: str, seconds: float) -> None:
         self.operations[operation, result] += 1
         self.duration.setdefault(operation, Histogram()).observe(seconds)
 

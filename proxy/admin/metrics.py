@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from proxy.admin.process import collector as process_collector
 from proxy.admin.view import UpstreamView, View
 from proxy.errors import KINDS, REASONS
-from proxy.stats import CacheStats, Histogram
+from proxy.stats import CacheOperation, CacheStats, Histogram
 
 _Value = TypeVar("_Value", bound=str)
 
@@ -175,8 +175,9 @@ def _secrets(view: View) -> Iterable[Metric]:
     return reads, failing
 
 
-_CACHE: Final = {
+CACHE_RESULTS: Final[Mapping[CacheOperation, Sequence[str]]] = {
     "get": ("hit", "miss", "rejected"),
+    "note": ("hit", "miss", "rejected"),
     "lock": ("success", "busy"),
     "put": ("success",),
     "remove": ("success", "miss"),
@@ -195,7 +196,7 @@ def _shared(cache: CacheStats) -> Iterable[Metric]:
     duration = HistogramMetricFamily(
         PREFIX + "token_cache_duration", "How long each of these took.", labels=["operation"], unit="seconds"
     )
-    for operation, results in _CACHE.items():
+    for operation, results in CACHE_RESULTS.items():
         for result in (*results, *_CACHE_TROUBLES):
             operations.add_metric([operation, result], cache.operations[operation, result])
         _buckets(duration, operation, cache.duration.get(operation, Histogram()))

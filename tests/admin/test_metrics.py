@@ -7,17 +7,19 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Final, get_args
 
 import pytest
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from proxy.admin.metrics import PREFIX, render, slices
+from proxy.admin.metrics import CACHE_RESULTS, PREFIX, render, slices
 from proxy.errors import KINDS, REASONS
-from proxy.stats import CacheStats
+from proxy.stats import CacheOperation, CacheStats
 from tests.admin.fakes import NOW, FakeView, Secret, Token, empty, expired, failing, stale, upstream
 
+REFERENCE: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
 TABLE = [
     ("token_refreshes_total", "counter", {"upstream", "result"}),
     ("token_refresh_failures_total", "counter", {"upstream", "reason"}),
@@ -282,7 +284,7 @@ def test_each_view_has_its_own_metrics() -> None:
 
 
 def test_the_reference_names_every_metric_reason_and_no_other() -> None:
-    reference = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
+    reference = REFERENCE.read_text("utf-8")
     rows = re.findall(rf"^\| `({PREFIX}\w+)` \| (\w+)(?:: )?([^|]*?) *\|", reference, re.MULTILINE)
     documented = [
         (name, kind, {label.strip() for label in re.sub(r"\(.*?\)", "", labels).split(",")} - {""})
@@ -311,3 +313,15 @@ def test_a_shared_token_cache_is_told_of_where_there_is_one() -> None:
         "cognito_sidecar_token_cache_consecutive_failures 0.0",
     ):
         assert line in text
+
+
+@pytest.mark.parametrize("operation", get_args(CacheOperation))
+def test_every_operation_of_the_token_cache_is_counted(operation: CacheOperation) -> None:
+    view = FakeView()
+    view.token_cache = CacheStats()
+    for result in CACHE_RESULTS[operation]:
+        view.token_cache.count(operation, result, 0.002)
+    text = render(view).decode()
+    for result in CACHE_RESULTS[operation]:
+        assert f'token_cache_operations_total{{operation="{operation}",result="{result}"}} 1.0' in text
+    assert f"operation (`{'`, `'.join(sorted(get_args(CacheOperation)))}`)" in REFERENCE.read_text("utf-8")

@@ -251,7 +251,7 @@ async def test_a_secret_is_rotated_half_way_through_the_fleet(
 
 
 async def test_by_tls_and_as_a_user_of_its_own(sidecar_process: StartSidecar, tmp_path: Path) -> None:
-    user = ("sidecar", "on", ">right", "~cognito-sidecar:*", "+get", "+set", "+eval", "+del", "+pexpire")
+    user = ("sidecar", "on", ">right", "~cognito-sidecar:*", "+get", "+getrange", "+set", "+eval", "+del", "+pexpire")
     folder = tmp_path / "engine"
     folder.mkdir()
     async with redis_with_tls(folder, "--user", *user, "--user", "default", "off") as (engine, authority):

@@ -18,7 +18,7 @@ from proxy.clock import Clock, Reading, stopwatch
 from proxy.config.model import LONGEST_TIMEOUT, Auth
 from proxy.errors import TokenError
 from proxy.log import logger
-from proxy.stats import CacheStats
+from proxy.stats import CacheOperation, CacheStats
 from proxy.tasks import spawn
 from proxy.tokens.endpoint import Grant, Obtained
 from proxy.tokens.identity import lasting_identity
@@ -106,7 +106,9 @@ class Engine:
             self._unused.set()
             self.store.rest()
 
-    async def do(self, operation: str, work: Awaitable[T], result: Callable[[T], str], limit: float | None = None) -> T:
+    async def do(
+        self, operation: CacheOperation, work: Awaitable[T], result: Callable[[T], str], limit: float | None = None
+    ) -> T:
         """One operation, counted, within `limit` seconds and the store's own limit. Raises StoreError."""
         began = stopwatch()
         trouble: Trouble
@@ -382,7 +384,7 @@ class Sharing:
     async def _unlock(self, attempt: _Attempt, *, after: float = 0.0) -> None:
         await self._quietly("unlock", self._engine.store.remove(self._lock, attempt.owner, after=after))
 
-    async def _quietly(self, operation: str, work: Awaitable[object]) -> bool:
+    async def _quietly(self, operation: CacheOperation, work: Awaitable[object]) -> bool:
         try:
             await self._engine.do(operation, work, lambda _: "success")
         except StoreError:

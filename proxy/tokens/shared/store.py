@@ -25,6 +25,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemory
 from proxy.config.model import Tls, TokenCache
 from proxy.tasks import spawn
 from proxy.tls import client_context
+from proxy.tokens.shared.sealing import LONGEST
 
 T = TypeVar("T")
 
@@ -48,7 +49,8 @@ class StoreError(Exception):
 class Store(Protocol):
     """What sharing needs of an engine. Every operation raises StoreError."""
 
-    async def get(self, name: str) -> bytes | None: ...
+    async def get(self, name: str) -> bytes | None:
+        """What is there, if anything; of a longer one no more than one byte over LONGEST."""
 
     async def put(self, name: str, value: bytes, seconds: float) -> None:
         """Keep `value` for so long, in the place of what was there."""
@@ -77,8 +79,9 @@ class RedisStore:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def get(self, name: str) -> bytes | None:
-        found: bytes | None = await self._do(lambda redis: redis.get(self._prefix + name))
-        return found
+        # Not GET: what somebody else has put there may be larger than all the memory that a sidecar may have.
+        found: bytes = await self._do(lambda redis: redis.getrange(self._prefix + name, 0, LONGEST))
+        return found or None
 
     async def put(self, name: str, value: bytes, seconds: float) -> None:
         await self._do(lambda redis: redis.set(self._prefix + name, value, px=_milliseconds(seconds)))

@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis, RedisCluster
 
 from proxy.config.model import Duration, TokenCache, Value
+from proxy.tokens.shared.sealing import LONGEST
 from proxy.tokens.shared.store import RedisStore, StoreError, client, trouble_of
 from tests.certificates import Authority
 from tests.fakes import settle
@@ -48,6 +49,16 @@ async def test_what_is_put_is_there_until_its_time(store: RedisStore, server: Va
     async with asyncio.timeout(5):
         while await store.get("a"):
             pass
+
+
+async def test_of_what_is_far_too_long_no_more_is_read_than_shows_that(store: RedisStore, server: Valkey) -> None:
+    """Somebody else's megabytes would be more than all the memory that a sidecar may have."""
+    await server.ask("SETRANGE", "test:a", str(64 * LONGEST), "x")
+    found = await store.get("a")
+    assert found is not None
+    assert len(found) == LONGEST + 1
+    await store.put("a", b"x" * LONGEST, 60)
+    assert await store.get("a") == b"x" * LONGEST
 
 
 async def test_a_lock_is_one_owners(store: RedisStore) -> None:
@@ -154,7 +165,7 @@ async def test_at_rest_it_has_no_connection(store: RedisStore, server: Valkey) -
 
 
 async def test_a_user_of_its_own_with_few_rights(tmp_path: Path) -> None:
-    user = ("sidecar", "on", ">right", "~test:*", "+get", "+set", "+eval", "+del", "+pexpire")
+    user = ("sidecar", "on", ">right", "~test:*", "+get", "+getrange", "+set", "+eval", "+del", "+pexpire")
     async with redis_with_tls(tmp_path, "--user", *user) as (server, authority):
         settings = {"username": Value("sidecar"), "password": Value("right"), "ca_file": authority.ca_file}
         store = RedisStore(_settings(tls_url(server), key_prefix="test", **settings))
@@ -203,7 +214,19 @@ async def test_a_client_certificate(tmp_path: Path) -> None:
 
 
 async def test_a_cluster(tmp_path: Path) -> None:
-    user = ("sidecar", "on", ">right", "~test:*", "+get", "+set", "+eval", "+del", "+cluster|slots", "+command")
+    user = (
+        "sidecar",
+        "on",
+        ">right",
+        "~test:*",
+        "+get",
+        "+getrange",
+        "+set",
+        "+eval",
+        "+del",
+        "+cluster|slots",
+        "+command",
+    )
     cluster = ("--cluster-enabled", "yes", "--tls-cluster", "yes", "--user", *user)
     async with redis_with_tls(tmp_path, *cluster) as (server, authority):
         await server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
