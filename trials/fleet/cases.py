@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,7 @@ from trials.fleet.plans import HOUR, Plan, at_once, day_and_night, jobs, restart
 from trials.fleet.world import SETTINGS, Case, run
 
 SIZES: Final = (10, 100, 1_000, 10_000)
+*SMALLER, LARGEST = SIZES
 MONTH: Final = 30 * DAY
 LIVES: Final = {"5 min": 300.0, "1 h": HOUR, "24 h": DAY}
 BEFORE: Final = 300.0
@@ -52,6 +54,16 @@ def _set(case: Case, **settings: Any) -> Case:
     return case._replace(auth=msgspec.structs.replace(case.auth, **settings))
 
 
+def _settled(life: float, refresh_at: float = SETTINGS.refresh_at) -> float:
+    """Seconds of a warm-up, an hour or more, after which the pods' own tokens are of all ages alike.
+
+    Pods start evenly over it, so that it has to be whole renewal periods: after one and a third of them a token would
+    be twice as likely to be young, and an outage would find fewer that are about to end.
+    """
+    period = refresh_at * life
+    return period * math.ceil(HOUR / period)
+
+
 def _both(case: Case) -> list[Case]:
     """Each for itself, and with a shared cache."""
     return [case, case._replace(name=f"{case.name}, cache", cache=())]
@@ -70,16 +82,19 @@ def _start(title: str, pods: int, within: float, **changes: Any) -> Row:
     return Row(title, [case._replace(**changes)], cells.start)
 
 
-def _outage(words: str, life: float, *, silent: bool) -> list[Row]:
+def _outage(
+    words: str, life: float, *, silent: bool = False, pods: int = LARGEST, refresh_at: float = SETTINGS.refresh_at
+) -> list[Row]:
     """The fleet's tokens end one by one without a cache, and all together with one: then the worst moment is taken,
 
     the last second before the first renewal.
     """
     trouble = Trouble(outages=[Outage(OUTAGE, silent)])
-    case = Case(f"outage, {words}", 10_000, life, 1.5 * HOUR, trouble=trouble, by_second=True)
-    first = life * (SETTINGS.refresh_at - SETTINGS.refresh_jitter)
+    case = Case(f"outage, {words}", pods, life, 1.5 * HOUR, trouble=trouble, by_second=True)
+    case = _set(case, refresh_at=refresh_at)
+    first = life * (refresh_at - case.auth.refresh_jitter)
     rounds = 1 + int(BEFORE / first)
-    alone = case._replace(warm_up=max(HOUR, life))
+    alone = case._replace(warm_up=_settled(life, refresh_at))
     shared = case._replace(name=f"{case.name}, cache", warm_up=rounds * first - 1 - BEFORE, plan=together, cache=())
     return [
         Row(f"{words}, alone", [alone], cells.outage(OUTAGE)),
@@ -87,13 +102,13 @@ def _outage(words: str, life: float, *, silent: bool) -> list[Row]:
     ]
 
 
-def _without_the_cache(words: str, life: float) -> Row:
-    case = Case(f"cache outage, {words}", 10_000, life, 2 * HOUR, warm_up=max(HOUR, life), by_second=True)
-    return Row(f"{words} tokens, cache away for 1 h", [case._replace(cache=[CACHE_OUTAGE])], cells.outage(CACHE_OUTAGE))
+def _without_the_cache(words: str, life: float, pods: int = LARGEST) -> Row:
+    case = Case(f"cache outage, {words}", pods, life, 2 * HOUR, warm_up=max(HOUR, life), by_second=True)
+    return Row(words, [case._replace(cache=[CACHE_OUTAGE])], cells.outage(CACHE_OUTAGE))
 
 
 def _squeezed(words: str, life: float) -> list[Row]:
-    case = Case(f"throttled, {words}", 10_000, life, 2 * HOUR, warm_up=max(HOUR, life), by_second=True)
+    case = Case(f"throttled, {words}", LARGEST, life, 2 * HOUR, warm_up=_settled(life), by_second=True)
     pair = _both(case._replace(trouble=Trouble(neighbours=[SQUEEZE])))
     return [
         Row(f"{words}, {way}", [one], cells.outage(SQUEEZE.span))
@@ -140,13 +155,22 @@ SECTIONS: Final[Sequence[Section]] = (
         "outage",
         cells.OUTAGE,
         [
-            *_outage("5 min", LIVES["5 min"], silent=False),
-            *_outage("1 h", LIVES["1 h"], silent=False),
+            *_outage("5 min", LIVES["5 min"]),
+            *_outage("1 h", LIVES["1 h"]),
+            *(row for pods in SMALLER for row in _outage(f"1 h, {pods:,} pods", LIVES["1 h"], pods=pods)),
+            *_outage("1 h, refresh_at 0.5", LIVES["1 h"], refresh_at=0.5),
             *_outage("1 h, silent", LIVES["1 h"], silent=True),
-            *_outage("24 h", LIVES["24 h"], silent=False),
+            *_outage("24 h", LIVES["24 h"]),
         ],
     ),
-    Section("cache-outage", cells.OUTAGE, [_without_the_cache(words, life) for words, life in LIVES.items()]),
+    Section(
+        "cache-outage",
+        cells.OUTAGE,
+        [
+            *(_without_the_cache(words, life) for words, life in LIVES.items()),
+            *(_without_the_cache(f"1 h, {pods:,} pods", LIVES["1 h"], pods) for pods in SMALLER),
+        ],
+    ),
     Section("throttled", cells.OUTAGE, [*_squeezed("5 min", LIVES["5 min"]), *_squeezed("1 h", LIVES["1 h"])]),
     Section(
         "settings",

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from trials.fleet.callers import DAY
+from trials.fleet.cases import CASES
 from trials.fleet.cognito import Outage, Span, Trouble
 from trials.fleet.plans import HOUR, at_once, together
 from trials.fleet.world import Case, run
@@ -89,6 +90,12 @@ def test_a_fleet_that_shares_spares_the_endpoint_and_is_back_sooner(silent: bool
     # Calls that were begun before its end may have to run into their time limit.
     assert sum(back.without[after + (25 if silent else 15) :]) == 0
     assert back.calls < 6_500
+
+
+def test_of_a_settled_fleet_a_third_loses_its_token_in_half_an_hour() -> None:
+    """Tokens of an hour are renewed at 45 minutes: of the ages from 0 to 45 those over 30 minutes end in it."""
+    alone = run(CASES["outage, 1 h, 1,000 pods"], seed=1)
+    assert max(alone.without) / 1_000 == pytest.approx(1 / 3, abs=0.04)
 
 
 def test_an_outage_that_tokens_outlive_is_not_noticed() -> None:
