@@ -8,6 +8,7 @@ second exchange after anything that was not clean.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from enum import Enum
 from math import inf
 from typing import Protocol, cast
@@ -51,8 +52,9 @@ class ResponseSink(Protocol):
     def response_end(self) -> None:
         """The response is whole (the connection has gone back to its owner already), or the tunnel's peer has ended."""
 
-    def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
-        """The response cannot be finished. `began`: bytes of it had arrived; `broken`: they were no acceptable HTTP."""
+    def upstream_failed(self, reason: str, *, began: bool, broken: bool, refused: bool = False) -> None:
+        """The response cannot be finished. `began`: bytes of it had arrived; `broken`: they were no acceptable HTTP;
+        `refused`: TLS failed before there were any."""
 
     @property
     def stalled_since(self) -> float:
@@ -246,15 +248,18 @@ class UpstreamConnection(asyncio.Protocol):
         if self._state is BODY and not self.body_wanted and self._sink is not None:
             self._ended = error is None  # What has arrived may be the whole body: that shows when it is read.
         elif self._sink is not None:
-            self._end_of_input(clean=error is None)
+            self._end_of_input(clean=error is None, alert=error if isinstance(error, ssl.SSLError) else None)
         else:
             self._state = CLOSED
         self._clean = False
         self._transport = None
         self._owner.lost(self)
 
-    def _end_of_input(self, *, clean: bool) -> None:
-        """Nothing more comes from the upstream while an exchange depends on it."""
+    def _end_of_input(self, *, clean: bool, alert: ssl.SSLError | None = None) -> None:
+        """Nothing more comes from the upstream while an exchange depends on it.
+
+        In TLS 1.3 a server says only after the handshake, by an alert, that it does not accept a client's certificate.
+        """
         state, self._state = self._state, CLOSED
         sink, self._sink = self._sink, None
         body = self._body
@@ -264,6 +269,8 @@ class UpstreamConnection(asyncio.Protocol):
             sink.upstream_failed("the tunnel was closed", began=True, broken=False)
         elif state is BODY and body is not None and clean and body.ended():
             sink.response_end()
+        elif alert is not None and not self._answered:
+            sink.upstream_failed(f"TLS failed: {alert.reason}", began=False, broken=False, refused=True)
         else:
             sink.upstream_failed("the upstream closed the connection", began=self._answered, broken=False)
 

@@ -354,13 +354,15 @@ class Exchange:
 
     # What goes wrong, and what takes too long.
 
-    def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
+    def upstream_failed(self, reason: str, *, began: bool, broken: bool, refused: bool = False) -> None:
         connection, self._connection = self._connection, None
         reused = connection is not None and connection.exchanges > 1
         if self._phase is ASKED and reused and not began and not broken and self._may_repeat():
             self._replaced = True
             self._caller.pause_body()
             self._take_connection(fresh=True)
+        elif refused:
+            self._fail(Refusal("upstream_unreachable", f"{self._upstream.settings.url.origin}: {reason}"))
         else:
             self._fail(Refusal("upstream_protocol", reason if broken else f"{reason} before its answer was whole"))
 

@@ -81,7 +81,7 @@ class Tunnel:
         self._caller.write_eof()
         self._half_closed()
 
-    def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
+    def upstream_failed(self, reason: str, *, began: bool, broken: bool, refused: bool = False) -> None:
         self._upstream_gone = True
         if self._caller_ended or not self._told:  # A caller that was told to go may still be about to answer that.
             self._close()

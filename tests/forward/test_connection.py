@@ -86,7 +86,7 @@ class _Sink:
     def response_end(self) -> None:
         self.told.append("end")
 
-    def upstream_failed(self, reason: str, *, began: bool, broken: bool) -> None:
+    def upstream_failed(self, reason: str, *, began: bool, broken: bool, refused: bool = False) -> None:
         self.told.append(("failed", began, broken))
 
     def upstream_slow(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,37 @@ async def test_words_for_a_handshake_that_fails(authority: Authority, tmp_path: 
             caller = await rig.call(GET)
             told = refused(await caller.message())
             assert (told.name, why in told.detail) == ("upstream_unreachable", True)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_client_certificate_that_is_missing_is_a_failure_of_tls(
+    version: ssl.TLSVersion, authority: Authority
+) -> None:
+    """In TLS 1.3 that is heard only after the handshake, when the request may have been sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("api.test"))
+    context.minimum_version = context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # asyncio's own TLS would not send the alert.
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while data := await reader.read(65536):
+            incoming.write(data)
+            with suppress(ssl.SSLError):
+                tls.do_handshake()
+            writer.write(outgoing.read())
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    url = Url("https", "127.0.0.1", server.sockets[0].getsockname()[1], "")
+    async with _sidecar(authority, url=url) as rig:
+        told = refused(await (await rig.call(GET)).message())
+
+        assert told.name == "upstream_unreachable"
+        assert re.search("TLS failed: .*ALERT", told.detail)
+    server.close()
 
 
 @pytest.mark.parametrize("silent", [True, False])
