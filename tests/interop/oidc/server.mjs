@@ -6,7 +6,7 @@
 // Prints one JSON line {"port": …} once it listens on 127.0.0.1, and serves until SIGTERM.
 // GET /_seen tells what the token endpoint was asked and what it answered, for the tests alone.
 
-import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, webcrypto } from 'node:crypto';
 import { createServer } from 'node:http';
 
 import Provider from 'oidc-provider';
@@ -78,6 +78,10 @@ async function record(ctx, next) {
     });
   }
 }
+
+// Node.js 18, as Debian 12 has it, lacks two things that the provider uses.
+globalThis.crypto ??= webcrypto;
+URL.parse ??= (text, base) => (URL.canParse(text, base) ? new URL(text, base) : null);
 
 // The issuer holds the port, so the port comes first and the provider after it.
 let answer = (request, response) => response.writeHead(503).end();
