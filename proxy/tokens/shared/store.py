@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.connection import SSLConnection
+from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection
 from redis.backoff import NoBackoff
@@ -25,6 +25,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemory
 from proxy.config.model import Tls, TokenCache
 from proxy.tasks import spawn
 from proxy.tls import client_context
+from proxy.tokens.shared.lookup import addresses
 from proxy.tokens.shared.sealing import LONGEST
 
 T = TypeVar("T")
@@ -189,16 +190,15 @@ def client(settings: TokenCache) -> Any:
     }
     if scheme.endswith("+cluster"):
         cluster: Any = RedisCluster.from_url(f"{scheme.removesuffix('+cluster')}://{rest}", **options, **login)
-        if secure:
-            cluster.connection_kwargs["connection_class"] = _Tls
-            for node in cluster.nodes_manager.startup_nodes.values():
-                node.connection_class = _Tls
+        cluster.connection_kwargs["connection_class"] = _Tls if secure else _Tcp
+        for node in cluster.nodes_manager.startup_nodes.values():
+            node.connection_class = _Tls if secure else _Tcp
         return cluster
     if scheme.endswith("+sentinel"):
         return _by_sentinels(rest, secure, options, login)
     redis = Redis.from_url(url, max_connections=4, **options, **login)
-    if secure:
-        redis.connection_pool.connection_class = _Tls
+    if scheme != "unix":
+        redis.connection_pool.connection_class = _Tls if secure else _Tcp
     return redis
 
 
@@ -216,14 +216,35 @@ def _by_sentinels(rest: str, secure: bool, options: dict[str, Any], login: dict[
         **login,
     )
     redis = sentinel.master_for(service)
-    if secure:
-        redis.connection_pool.connection_class = _ManagedTls
-        for one in sentinel.sentinels:
-            one.connection_pool.connection_class = _Tls
+    redis.connection_pool.connection_class = _ManagedTls if secure else _ManagedTcp
+    for one in sentinel.sentinels:
+        one.connection_pool.connection_class = _Tls if secure else _Tcp
     return redis
 
 
-class _Tls(SSLConnection):
+class _Tcp(Connection):
+    """Connects to what `lookup` has found, so that the event loop has nothing to look up."""
+
+    _address = ""
+
+    async def _connect(self) -> None:
+        failed = OSError("it has no address")
+        for address in await addresses(self.host, self.port):
+            self._address = address
+            try:
+                await super()._connect()  # type: ignore[no-untyped-call]
+            except OSError as error:
+                failed = error
+            else:
+                return
+        raise failed
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        arguments = {**super()._connection_arguments(), "host": self._address}
+        return arguments | {"server_hostname": self.host} if "ssl" in arguments else arguments
+
+
+class _Tls(_Tcp, SSLConnection):
     """TLS as all our connections have it: redis-py's own context trusts the system's authorities beside `ca_file`, and
     writes session keys where SSLKEYLOGFILE says."""
 
@@ -235,5 +256,9 @@ class _Tls(SSLConnection):
         self.ssl_context.context = context
 
 
+class _ManagedTcp(SentinelManagedConnection, _Tcp):
+    """To the master that sentinels name."""
+
+
 class _ManagedTls(SentinelManagedConnection, _Tls):
-    """The same, to the master that sentinels name."""
+    """The same by TLS."""

@@ -102,10 +102,12 @@ async def valkey(folder: Path, *options: str, program: str | None = None) -> Asy
 
 
 @asynccontextmanager
-async def redis_with_tls(folder: Path, *options: str) -> AsyncIterator[tuple[Valkey, Authority]]:
+async def redis_with_tls(
+    folder: Path, *options: str, name: str = "127.0.0.1"
+) -> AsyncIterator[tuple[Valkey, Authority]]:
     """Debian's Redis, with TLS at a port of its own (`tls_url`), and the authority that signed its certificate."""
     authority = Authority(folder)
-    files = authority.issue("127.0.0.1")
+    files = authority.issue(name)
     tls = (
         *("--tls-cert-file", files.cert, "--tls-key-file", files.key, "--tls-ca-cert-file", authority.ca_file),
         *("--tls-auth-clients", "optional", "--tls-port", str(free_port())),

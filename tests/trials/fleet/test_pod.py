@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.config.model import Auth, Value
@@ -117,6 +117,7 @@ outcomes = st.builds(
 )
 
 
+@settings(deadline=None)  # An example is hours of virtual time.
 @given(script=st.lists(outcomes, max_size=12))
 async def test_it_calls_when_the_source_would(script: list[Outcome]) -> None:
     auth = make_auth(refresh_jitter=0.05)
