@@ -8,7 +8,7 @@ import pytest
 
 from proxy.config.model import Duration, Timeouts, Url
 from proxy.forward.exchange import Exchange
-from tests.forward.rig import GET, OK, Rig, Wire, refused, sidecar, until
+from tests.forward.rig import GET, OK, UNAUTHORIZED, Rig, Wire, refused, sidecar, until
 from tests.processes import free_port
 
 pytestmark = pytest.mark.uvloop
@@ -212,6 +212,21 @@ async def test_the_replacement_is_not_replaced() -> None:
         await again.head()
         again.close()
         assert refused(await caller.message())[:2] == (502, "upstream_protocol")
+
+
+async def test_the_replacement_is_not_replaced_after_a_401_either() -> None:
+    # By then it has been used before, which is what a stale connection is told by.
+    async with sidecar() as rig:
+        caller, peer = await _stale(rig, GET)
+        peer.close()
+        again = await rig.origin.accept()
+        await again.head()
+        rig.tokens.recovers()
+        again.send(UNAUTHORIZED)
+        assert await again.head() == rig.forwarded(b"GET /", token="tok.2")
+        again.close()
+        assert refused(await caller.message())[:2] == (502, "upstream_protocol")
+        assert len(rig.origin.wires) == 2
 
 
 @pytest.mark.parametrize("said", [b"H", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
