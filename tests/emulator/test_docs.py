@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from proxy.emulator import Emulator
 from proxy.emulator.keys import SigningKey
 from tests.documents import as_pattern
+from tests.processes import require_program
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```sh\n(.*?)^```\n```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -23,8 +23,8 @@ def test_every_shell_example_shows_what_comes_out() -> None:
     assert len(EXAMPLES) == PAGE.count("```sh\n") >= 14
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="this machine has no curl")
 async def test_the_examples_are_true(signing_keys: list[SigningKey]) -> None:
+    require_program("curl")
     async with Emulator(make_key=itertools.cycle(signing_keys).__next__) as emulator:
         end = "~~ end of an example ~~"
         script = "".join(f"{shell}\nprintf '%s\\n' '{end}'\n" for shell, _ in EXAMPLES)
