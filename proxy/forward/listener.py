@@ -29,6 +29,9 @@ from proxy.socketfile import Access
 from proxy.stats import UpstreamStats
 
 _LOOK_SECONDS: Final = 0.1
+_EXPECTED_SECONDS: Final = 0.25
+"""Within this time after a caller has connected, or has begun a head, the rest of it is on its way. So many seconds are
+enough for a caller that shares the processor with others, and too few to be noticed in the end of a process."""
 
 
 class _Connections(web.Server):
@@ -147,8 +150,8 @@ class Listener:
             connection.leave()
 
     async def drained(self) -> None:
-        """Return when no request is under way any more; then the idle connections are closed."""
-        while any(connection.busy for connection in self._all()):
+        """Return when no request is under way any more, nor on its way; then the idle connections are closed."""
+        while any(connection.busy or self._expects(connection) for connection in self._all()):
             self._left.clear()
             with contextlib.suppress(TimeoutError):
                 # Nobody says when the last bytes of an answer have been taken: that is looked for.
@@ -156,6 +159,18 @@ class Listener:
                     await self._left.wait()
         for connection in self._all():
             connection.close_if_idle()
+
+    def _expects(self, connection: CallerConnection) -> bool:
+        """It was opened to send a request that may come any moment: whoever connected in time is to have an answer,
+        if only a refusal. A caller of one that was used before knows that it may be closed."""
+        match connection.rank:
+            case (0, deadline):
+                began = deadline - self.idle_seconds
+            case (2, deadline):
+                began = deadline - self.head_seconds
+            case _:
+                return False
+        return self.loop.time() - began < _EXPECTED_SECONDS
 
     def abort(self) -> int:
         """Cut what is still under way. Returns how many requests that were."""

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from proxy.config.model import Address, Limits
 from proxy.errors import StartError
+from proxy.forward import listener
 from proxy.forward.listener import _never
 from tests.forward.rig import GET, OK, refused, sidecar, until
 from tests.processes import free_port
@@ -180,6 +181,35 @@ async def test_idle_connections_end_with_the_drain() -> None:
         assert await idle.rest() == b""
         assert rig.listener.abort() == 0  # Half a head is no request under way.
         await began.gone()
+
+
+@pytest.mark.parametrize("sent", [0, 5], ids=["nothing sent", "a part of the head"])
+async def test_whoever_connected_just_before_the_end_has_an_answer(sent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_EXPECTED_SECONDS", 3600.0)
+    async with sidecar() as rig:
+        caller = await rig.call(GET[:sent])
+        await until(lambda: [connection.rank is not None for connection in rig.connections()] == [True])
+        if sent:
+            await until(lambda: "head" in repr(rig.connections()))
+        await rig.listener.stop_accepting()
+        draining = asyncio.ensure_future(rig.listener.drained())
+        caller.send(GET[sent:])
+
+        assert refused(await caller.rest()).name == "shutting_down"
+        caller.close()
+        await draining
+
+
+async def test_whoever_was_answered_before_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_EXPECTED_SECONDS", 3600.0)
+    async with sidecar() as rig:
+        caller, peer, _ = await rig.exchange()
+        peer.send(OK)
+        await caller.message()
+        await rig.listener.stop_accepting()
+        await rig.listener.drained()
+
+        assert await caller.rest() == b""
 
 
 @pytest.mark.parametrize("phase", ["token", "connection", "asked", "held"])
