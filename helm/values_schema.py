@@ -55,7 +55,11 @@ _PEER: Final[Schema] = _object(
 _PEERS: Final[Schema] = {"type": "array", "items": _PEER, "minItems": 1}
 """Of a NetworkPolicy, where an empty list would stand for everybody."""
 _LABELS: Final[Schema] = {"type": "object", "additionalProperties": _TEXT}
-_QUANTITY: Final[Schema] = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?m?$"}
+_QUANTITY: Final[Schema] = {
+    "type": "string",
+    "pattern": "^([0-9]*[1-9][0-9]*(\\.[0-9]+)?|0?\\.[0-9]*[1-9][0-9]*)m?$",
+}
+"""More than nothing."""
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _SECONDS: Final[Schema] = {"type": "integer", "minimum": 1}
 _AMOUNT: Final[Schema] = {"type": ["integer", "string", "null"], "minimum": 0, "pattern": "^([0-9]{1,2}|100)%$"}
@@ -106,8 +110,13 @@ def _strategy() -> Schema:
     return _object({"type": {"enum": ["RollingUpdate", "Recreate"]}, "rollingUpdate": rolling})
 
 
-def _probe() -> Schema:
-    numbers = dict.fromkeys(("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold"), _SECONDS)
+_VARIABLES: Final[Schema] = _list(_object({"name": _WORD, "value": _TEXT, "valueFrom": _KUBERNETES}, required=["name"]))
+"""Numbers and `true` need quotes: a variable is text."""
+
+
+def _probe(successes: Schema) -> Schema:
+    numbers = dict.fromkeys(("periodSeconds", "timeoutSeconds", "failureThreshold"), _SECONDS)
+    numbers["successThreshold"] = successes
     return _object({"enabled": _FLAG, "initialDelaySeconds": _COUNT, **numbers}, required=["enabled"])
 
 
@@ -124,6 +133,7 @@ def _shared() -> Schema:
     source = _object(
         {"configMap": {"type": "string", "pattern": _NAME}, "secret": {"type": "string", "pattern": _NAME}}
     )
+    once = {"enum": [1]}  # Kubernetes' own rule
     digest = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}
     image = {
         "repository": _WORD,
@@ -145,9 +155,9 @@ def _shared() -> Schema:
         ),
         "image": _object(image),
         "resources": _resources(),
-        "probes": _object({"startup": _probe(), "liveness": _probe(), "readiness": _probe()}),
+        "probes": _object({"startup": _probe(once), "liveness": _probe(once), "readiness": _probe(_SECONDS)}),
         "securityContext": _security(of_a_pod=False),
-        "extraEnv": _NAMED_LIST,
+        "extraEnv": _VARIABLES,
         "extraEnvFrom": _KUBERNETES_LIST,
         "extraVolumes": _NAMED_LIST,
         "extraVolumeMounts": _list({"type": "object", "required": ["name", "mountPath"]}),

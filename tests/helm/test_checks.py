@@ -66,6 +66,10 @@ LIBRARY = [
         {f"{_SIDECAR}__listen": '"unix:/run/cognito-sidecar/orders.sock"'},
         'own user could connect: write {unix: /run/cognito-sidecar/orders.sock, mode: "0666"}',
     ),
+    (
+        {"cognitoSidecar__resources__requests__memory": '"200Mi"'},
+        "cognitoSidecar.resources.limits.memory: 128Mi is less than what resources.requests asks for, 200Mi",
+    ),
     ({"cognitoSidecar__prometheusAnnotations": "true"}, "cognitoSidecar.prometheusAnnotations: "),
     ({f"{_SIDECAR}__auth__client_secret": '"abc"'}, "orders.auth.client_secret: whoever reads the ConfigMap"),
     (
@@ -120,6 +124,15 @@ APPLICATION = [
         {"podSecurityContext__runAsUser": "0"},
         "podSecurityContext.runAsUser: 0 is root, and runAsNonRoot keeps the pods",
     ),
+    (
+        {"resources__requests__memory": '"1Gi"'},
+        "resources.limits.memory: 256Mi is less than what resources.requests asks for, 1Gi: raise it",
+    ),
+    (
+        {"resources__limits__cpu": "0.05"},
+        "resources.limits.cpu: 0.05 is less than what resources.requests asks for, 100m",
+    ),
+    ({"extraVolumeMounts": '[{"name": "data", "mountPath": "/data"}]'}, "extraVolumeMounts: there is no volume data"),
     ({"strategy__type": '"Recreate"'}, "strategy.rollingUpdate: it is for the type RollingUpdate"),
     ({"podDisruptionBudget__maxUnavailable": "null"}, "podDisruptionBudget.maxUnavailable: it is null, and so is min"),
     ({"podDisruptionBudget__minAvailable": "1"}, "podDisruptionBudget.minAvailable: maxUnavailable is set as well"),
@@ -149,6 +162,20 @@ async def test_in_a_team_s_own_chart(settings: dict[str, str], line: str) -> Non
 @pytest.mark.parametrize(("settings", "line"), APPLICATION, ids=[_named(settings) for settings, _ in APPLICATION])
 async def test_in_the_deployment(settings: dict[str, str], line: str) -> None:
     assert line in await refusal(CASES["smallest"].having(**settings))
+
+
+@pytest.mark.parametrize(
+    ("requests", "limits"),
+    [
+        ('{"cpu": "500m", "memory": "128Mi"}', '{"cpu": 1, "memory": 134217728}'),
+        ('{"cpu": 0.5, "memory": "1e8"}', '{"cpu": "1", "memory": "0.1Gi"}'),
+        ('{"cpu": "2", "memory": "100M"}', '{"cpu": null, "memory": "1E"}'),
+    ],
+)
+@pytest.mark.parametrize("helm", HELMS)
+async def test_quantities_are_read_as_kubernetes_reads_them(helm: Helm, requests: str, limits: str) -> None:
+    case = CASES["smallest"].having(resources__requests=requests, resources__limits=limits)
+    assert await rendered(case, helm=helm)
 
 
 @pytest.mark.parametrize("helm", HELMS)

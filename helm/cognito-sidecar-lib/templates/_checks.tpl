@@ -34,7 +34,21 @@ come at once. What is wrong within `config` alone is said by the sidecar itself 
 {{- end }}
 {{- end -}}
 
+{{/* A quantity as a number: 128Mi, 20m, 1. */}}
+{{- define "cognito-sidecar.quantity" -}}
+{{- $text := toString . -}}
+{{- $units := dict "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
+{{- $units = merge $units (dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) -}}
+{{- mulf (regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text | float64) (get $units (regexFind "[a-zA-Z]+$" $text) | default 1 | float64) -}}
+{{- end -}}
+
 {{- define "cognito-sidecar.problems.place" -}}
+{{- range $name, $limit := .values.resources.limits }}
+{{- $request := dig "requests" $name nil $.values.resources }}
+{{- if and (not (kindIs "invalid" $limit)) (not (kindIs "invalid" $request)) (gt (include "cognito-sidecar.quantity" $request | float64) (include "cognito-sidecar.quantity" $limit | float64)) }}
+{{ $.at }}resources.limits.{{ $name }}: {{ $limit }} is less than what resources.requests asks for, {{ $request }}: raise it, or set it to null
+{{- end }}
+{{- end }}
 {{- with .values.securityContext }}
 {{- if and .runAsNonRoot (hasKey . "runAsUser") (eq (toString .runAsUser) "0") }}
 {{ $.at }}securityContext.runAsUser: 0 is root, and runAsNonRoot keeps the container from starting: leave it at 10001, or set it to another number

@@ -59,6 +59,13 @@ podSecurityContext.runAsUser: 0 is root, and runAsNonRoot keeps the pods from st
 {{- if and (eq (.Values.strategy.type | default "RollingUpdate") "Recreate") .Values.strategy.rollingUpdate }}
 strategy.rollingUpdate: it is for the type RollingUpdate, and the type is Recreate: set it to null
 {{- end }}
+{{- $volumes := list -}}
+{{- range .Values.extraVolumes }}{{ $volumes = append $volumes .name }}{{ end -}}
+{{- range .Values.extraVolumeMounts }}
+{{- if not (or (has .name $volumes) (hasPrefix "cognito-sidecar-" .name)) }}
+extraVolumeMounts: there is no volume {{ .name }}: add it to extraVolumes
+{{- end }}
+{{- end }}
 {{- $policy := .Values.networkPolicy -}}
 {{- $open := list -}}
 {{- range $policy.egressPorts }}{{ $open = append $open (toString .) }}{{ end -}}
