@@ -5,6 +5,7 @@ VENV ?= .venv
 # Tests at a time: more than there are cores, since many of them wait for a process more than they compute.
 JOBS ?= 3
 ARGS ?=
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' proxy/version.py)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -79,9 +80,13 @@ bench-tools: ## what bench compares with, on Debian and as root; the rest of mak
 
 helm-tools: $(KUBERNETES_STAMP) ## Helm 3 and 4, kubectl and what checks manifests, in .kubernetes
 
+# Tagged with the version as well: that is the tag that the charts ask for.
 image: ## the container image, by docker, podman or buildah (ARGS="--build-arg EXTRAS=aws")
 	@for builder in docker podman buildah; do \
-		if command -v $$builder >/dev/null; then exec $$builder build --tag cognito-sidecar $(ARGS) .; fi; \
+		if command -v $$builder >/dev/null; then \
+			exec $$builder build --tag cognito-sidecar --tag cognito-sidecar:$(VERSION) --build-arg VERSION=$(VERSION) \
+				--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" $(ARGS) .; \
+		fi; \
 	done; echo "docker, podman or buildah is needed" >&2; exit 1
 
 sbom: $(PROOF) ## what the program ships with, as CycloneDX documents in build/
@@ -108,7 +113,7 @@ install: $(PROOF) $(KUBERNETES_STAMP) $(OIDC_STAMP) ## only make .venv and what 
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .bench .fuzz .soak $(KUBERNETES) $(OIDC)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
-	find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find bench helm proxy requirements tests trials -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The project itself is installed without build isolation and without an index: its build backend is in the lock, so
 # nothing reaches this machine whose hash is not written down. The lock is complete, so nothing is resolved here: older

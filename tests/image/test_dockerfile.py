@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import run_program
+from proxy.version import __version__
+from tests.processes import require_program, run_program
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -50,6 +52,25 @@ def test_the_last_stage_says(line: str) -> None:
 
 def test_the_last_stage_runs_nothing() -> None:
     assert "RUN" not in FINAL
+
+
+async def test_make_names_it_by_its_version_as_the_charts_ask_for_it(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
+    docker.chmod(0o755)
+    require_program("make")
+    path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    code, stdout, stderr = await run_program("make", "-C", str(ROOT), "image", "ARGS=--build-arg EXTRAS=aws", env=path)
+    assert (code, stderr) == (0, b"")
+    told = stdout.decode().splitlines()
+    given = told[told.index("build") : told.index(".") + 1]
+    assert given[1:5] == ["--tag", "cognito-sidecar", "--tag", f"cognito-sidecar:{__version__}"]
+    assert f"VERSION={__version__}" in given
+    assert any(re.fullmatch("REVISION=([0-9a-f]{40,})?", word) for word in given)
+    assert given[-3:] == ["--build-arg", "EXTRAS=aws", "."]
+    assert {word.partition("=")[0] for word in given if "=" in word} <= set(
+        re.findall(r"^ARG (\w+)", TEXT, re.MULTILINE)
+    )
 
 
 def test_the_base_is_a_python_that_the_project_supports() -> None:
