@@ -16,6 +16,7 @@ import httptools
 from aiohappyeyeballs import start_connection
 
 from proxy.config.model import Proxy, Tls
+from proxy.lookup import look_up
 from proxy.secret import Secret
 from proxy.tls import TlsFileError, client_context, server_hostname
 
@@ -28,13 +29,12 @@ class EgressError(ConnectionError):
     """There is no tunnel. The text is a whole sentence about the proxy, without its credentials."""
 
 
-async def connected_socket(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+async def connected_socket(host: str, port: int) -> socket.socket:
     """A TCP connection. Raises OSError.
 
     The name is looked up anew. RFC 8305: the next address is tried when one takes its time, the first to answer wins.
     """
-    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1)
+    return await start_connection(await look_up(host, port), happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1)
 
 
 async def open_tunnel(proxy: Proxy, host: str, port: int, *, extra_ca_file: str | None = None) -> asyncio.Transport:
@@ -81,7 +81,7 @@ async def _connect(proxy: Proxy, asking: _Asking, extra_ca_file: str | None) -> 
         context = client_context(tls, replace_trust=False, extra_ca_file=extra_ca_file)
         name = server_hostname(tls, proxy.host)
     loop = asyncio.get_running_loop()
-    sock = await connected_socket(loop, proxy.host, proxy.port)
+    sock = await connected_socket(proxy.host, proxy.port)
     await loop.create_connection(lambda: asking, sock=sock, ssl=context, server_hostname=name)
 
 

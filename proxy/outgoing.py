@@ -12,17 +12,20 @@ endpoint's.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from proxy.config.model import Proxy, Tls, Url
 from proxy.egress import EgressError, hand_over, no_answer, open_tunnel
+from proxy.lookup import look_up
 from proxy.secret import unshown
 from proxy.tls import client_context, fingerprint, server_hostname
 
@@ -126,7 +129,7 @@ class Outgoing:
         name = server_hostname(self._tls, self._url.host) if context is not None else None
         connector: aiohttp.BaseConnector
         if tunnel is None:
-            connector = aiohttp.TCPConnector(force_close=True, use_dns_cache=False)
+            connector = aiohttp.TCPConnector(force_close=True, use_dns_cache=False, resolver=_Resolver())
         else:
             if context is not None:
                 tunnel = await _secured(tunnel, context, name)
@@ -169,6 +172,23 @@ class Outgoing:
             self._context = client_context(tls, replace_trust=self._replace_trust, extra_ca_file=self._extra_ca_file)
             self._loaded = found
         return self._context
+
+
+class _Resolver(AbstractResolver):
+    """Finds names for aiohttp's client as they are found for everybody."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=flags)
+            for kind, _, proto, _, address in await look_up(host, port)
+            if family in (socket.AF_UNSPEC, kind)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept."""
 
 
 class _Tunnelled(aiohttp.BaseConnector):

@@ -28,6 +28,7 @@ BOTTOM: Final = {
     "explanations",
     "heap",
     "log",
+    "lookup",
     "outflow",
     "secret",
     "socketfile",

@@ -76,7 +76,7 @@ async def reach(
 
 async def _connect(loop: asyncio.AbstractEventLoop, url: Url, proxy: Proxy | None, tls: Tls) -> asyncio.Transport:
     if proxy is None:
-        sock = await connected_socket(loop, url.host, url.port)
+        sock = await connected_socket(url.host, url.port)
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=sock)
         return transport
     tunnel = await open_tunnel(proxy, url.host, url.port, extra_ca_file=tls.ca_file)

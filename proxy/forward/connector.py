@@ -58,7 +58,7 @@ class Connector:
                 secure = TlsTransport(connection, self._tls_context(), name, self._sessions)
             protocol = secure or connection
             if tunnel is None:
-                connected = await connected_socket(self._loop, url.host, url.port)
+                connected = await connected_socket(url.host, url.port)
                 await self._loop.create_connection(lambda: protocol, sock=connected)
             else:
                 hand_over(tunnel, protocol)

@@ -23,9 +23,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, RedisError
 
 from proxy.config.model import Tls, TokenCache
+from proxy.lookup import look_up
 from proxy.tasks import spawn
 from proxy.tls import client_context
-from proxy.tokens.shared.lookup import addresses
 from proxy.tokens.shared.sealing import LONGEST
 
 T = TypeVar("T")
@@ -223,13 +223,13 @@ def _by_sentinels(rest: str, secure: bool, options: dict[str, Any], login: dict[
 
 
 class _Tcp(Connection):
-    """Connects to what `lookup` has found, so that the event loop has nothing to look up."""
+    """Connects to what `look_up` has found, so that the event loop has nothing to look up."""
 
     _address = ""
 
     async def _connect(self) -> None:
         failed = OSError("it has no address")
-        for address in await addresses(self.host, self.port):
+        for *_, (address, *_) in await look_up(self.host, self.port):
             self._address = address
             try:
                 await super()._connect()  # type: ignore[no-untyped-call]
