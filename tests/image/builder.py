@@ -62,6 +62,10 @@ class Builder:
         told = await _said(*_PODMAN, "history", "--format", "{{.Size}}\t{{.CreatedBy}}", IMAGE)
         return [Layer(*line.split("\t", 1)) for line in told.splitlines() if not line.startswith("0 B")]
 
+    async def labels(self) -> dict[str, str]:
+        told = await _said(*_PODMAN, "image", "inspect", "--format", "{{json .Labels}}", IMAGE)
+        return dict(json.loads(told))
+
     def command(self, config: Path, *arguments: str) -> tuple[str, ...]:
         """What runs the image as strictly as a cluster does: read-only, unprivileged, without any capability."""
         return (

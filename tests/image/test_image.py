@@ -46,7 +46,10 @@ def _write(folder: Path, emulator: Emulator) -> dict[str, Any]:
 
 async def test_it_serves_as_nobody_from_a_read_only_file_system(tmp_path: Path) -> None:
     builder = Builder(tmp_path)
-    await builder.build("--build-arg", f"VERSION={__version__}")
+    await builder.build("--build-arg", f"VERSION={__version__}", "--build-arg", "REVISION=0123456789abcdef")
+    labels = await builder.labels()
+    assert labels["org.opencontainers.image.version"] == __version__
+    assert labels["org.opencontainers.image.revision"] == "0123456789abcdef"
     layers = await builder.layers()
     report = "\n".join(f"{layer.size:>9}  {layer.made_by}" for layer in layers)
     (ROOT / "build").mkdir(exist_ok=True)
