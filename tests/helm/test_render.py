@@ -197,6 +197,19 @@ async def test_the_engine_of_the_token_cache_may_be_reached(url: Any, ports: lis
     assert rules == [[53, 53], [443], *([] if ports is None else [ports])]
 
 
+async def test_helm_test_gets_in_whoever_else_may_read_metrics() -> None:
+    monitoring = '[{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]'
+    found = await rig.rendered(CASES["smallest"].having(networkPolicy__metricsFrom=monitoring))
+    (policy,) = (one for one in found if one["kind"] == "NetworkPolicy")
+    (test,) = (one for one in found if one["kind"] == "Pod")
+    calls, metrics = policy["spec"]["ingress"]
+    assert metrics["ports"] == [{"port": "cognito-metrics"}]
+    namespaces, pods = metrics["from"]
+    assert namespaces == json.loads(monitoring)[0]
+    assert pods["podSelector"]["matchLabels"].items() <= test["metadata"]["labels"].items()
+    assert pods not in calls["from"]
+
+
 async def test_no_ports_are_not_all_ports() -> None:
     # A rule without ports, which Kubernetes reads as any port of any address, is not what an empty list asks for.
     case = CASES["smallest"].having(

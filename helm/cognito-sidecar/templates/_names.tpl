@@ -15,6 +15,12 @@ app.kubernetes.io/name: cognito-sidecar
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Of the pod of `helm test`, which no Service and no Deployment takes for one of theirs. */}}
+{{- define "cognito-sidecar.testLabels" -}}
+app.kubernetes.io/name: cognito-sidecar-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "cognito-sidecar.labels" -}}
 {{ include "cognito-sidecar.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
