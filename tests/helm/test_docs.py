@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.documents import blocks
-from tests.helm.rig import APPLICATION, CASES, LIBRARY, ROOT, documents, template
+from tests.helm.rig import APPLICATION, CASES, CONSUMER, LIBRARY, ROOT, documents, template
 
 PAGE = ROOT / "docs" / "kubernetes.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -42,6 +42,14 @@ def test_the_first_ten_minutes_quote_everything_that_the_app_adds() -> None:
     ]
     assert len(lines) == 6
     assert [line for line in lines if line.strip() not in shown] == []
+
+
+def test_a_chart_for_old_and_new_clusters_is_one_that_is_rendered_for_both() -> None:
+    (block,) = blocks(TEXT, "gotemplate")
+    source = (CONSUMER / "templates" / "pods.yaml").read_text(encoding="utf-8")
+    parts = block.split("      …\n")
+    assert len(parts) == 2
+    assert [part for part in parts if part not in source] == []
 
 
 @pytest.mark.parametrize("block", _values(), ids=range(len(_values())))
