@@ -140,7 +140,8 @@ async def _killed(death: Death, start: StartSidecar, directory: Path, engine: Va
     folder = directory / death.when
     folder.mkdir()
     async with fleet(start, folder, life=30) as pods, _line(line):
-        peers = await pods.grow(2, _cache(engine, timeout="2s"), refresh_at=0.5, **CALLS)
+        # Without jitter: what they take from the cache is a second or two newer, and may not be due already.
+        peers = await pods.grow(2, _cache(engine, timeout="2s"), refresh_at=0.5, refresh_jitter=0, **CALLS)
         # Longer than the victim has to live; shorter than a call may take.
         called = await pods.delay_a_call(0.4) if death.sign is None else None
         # It takes the token that there is, and begins to renew that at once.
