@@ -7,7 +7,7 @@
 #
 # With SOURCE_DATE_EPOCH (docker) or --timestamp (buildah) the same sources give the same layers.
 
-ARG PYTHON=python:3.14-slim
+ARG PYTHON=python:3.15-slim
 
 FROM ${PYTHON} AS dependencies
 ARG EXTRAS=""

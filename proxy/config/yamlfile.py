@@ -20,7 +20,9 @@ _DEEPEST = 50
 """Levels of nesting. The model has seven; the C parser crashes the process at some tens of thousands."""
 
 _MOST_MERGED = 10_000
-"""Keys that << brings in, all together. Mappings that merge each other nine times over would otherwise be billions."""
+"""Keys that << brings in, all together. Mappings that each merge the one before would otherwise be quadratic."""
+
+_MERGE = "tag:yaml.org,2002:merge"
 
 _MEANT = (
     ("found undefined alias", "text that begins with * must be in quotes"),
@@ -35,7 +37,7 @@ _MEANT = (
     ("could not find expected ':'", "a key without a colon after it"),
     ("found unhashable key", "a key must be plain text"),
     ("found unacceptable key", "a key must be plain text"),
-    ("expected a mapping", "<< merges mappings only"),
+    ("exceeded maximum nesting", "nested too deeply"),
     ("did not find expected alphabetic or numeric", "text that begins with & or * must be in quotes"),
     ("expected alphabetic or numeric", "text that begins with & or * must be in quotes"),
 )
@@ -67,11 +69,27 @@ class _Loader(_Base):  # type: ignore[misc] # one of two classes, and typeshed k
         return mapping
 
     def flatten_mapping(self, node: Any) -> None:
-        own = len(node.value)
+        """Put what << merges before a mapping's own keys, which win; of several mappings the first does.
+
+        PyYAML's own lets the first one win up to 6.0.3, taking exponential time for mappings that merge each other, and
+        the last one from 6.0.4 on.
+        """
+        merges = [value for key, value in node.value if key.tag == _MERGE]
+        node.value = [pair for pair in node.value if pair[0].tag != _MERGE]
         super().flatten_mapping(node)
-        self.merged += max(0, len(node.value) - own)
+        brought: dict[Hashable, Any] = {}
+        for merge in merges:
+            for source in merge.value if isinstance(merge, yaml.SequenceNode) else [merge]:
+                if not isinstance(source, yaml.MappingNode):
+                    raise _problem("not valid YAML: << merges mappings only", source.start_mark)
+                self.flatten_mapping(source)
+                for key, value in source.value:
+                    name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
+                    brought.setdefault(name, (key, value))
+        self.merged += len(brought)
         if self.merged > _MOST_MERGED:
             raise _problem("<< merges too much", node.start_mark)
+        node.value = [*brought.values(), *node.value]
 
     def _check_twice(self, node: Any) -> None:
         seen = set()

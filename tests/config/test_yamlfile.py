@@ -56,6 +56,7 @@ def problem(path: Path | str) -> str:
         (b"a: 1\n---\nhunter2: 2", "line 2, column 1: not valid YAML: one document is expected"),
         (b"? [hunter2]\n: b", "line 1, column 3: not valid YAML: a key must be plain text"),
         (b"<<: hunter2", "line 1, column 5: not valid YAML: << merges mappings only"),
+        (b"a: &a {}\n<<: [*a, hunter2]", "line 2, column 10: not valid YAML: << merges mappings only"),
         (b"a: 2026-13-45", "line 1, column 4: this is not what it looks like to YAML: put it in quotes"),
         (b"a: 0x_", "line 1, column 4: this is not what it looks like to YAML: put it in quotes"),
         (b"a: " + b"9" * 5000, "line 1, column 4: this is not what it looks like to YAML: put it in quotes"),
@@ -63,7 +64,8 @@ def problem(path: Path | str) -> str:
         (b"a: !!timestamp hunter2", "line 1, column 4: this is not what it looks like to YAML: put it in quotes"),
         (b"a: !!binary hunter2", "line 1, column 4: not valid YAML: "),
         (b"a: !!python/object/apply:os.system [hunter2]", "not valid YAML: text that begins with ! must be in quotes"),
-        (b"a: " + b"[" * 100000 + b"]" * 100000, "line 1, column 53: nested too deeply"),
+        (b"a: " + b"[" * 60 + b"]" * 60, "line 1, column 53: nested too deeply"),
+        (b"a: " + b"[" * 100000 + b"]" * 100000, "nested too deeply"),
         (b"x" * (1 << 20) + b"x", "cannot be read: it is larger than 1 MiB"),
     ],
 )
@@ -102,9 +104,27 @@ def test_what_is_in_a_list_many_times_is_there_once() -> None:
     assert len(parse(_nine_of_nine("[%s]"))) == 40
 
 
-def test_mappings_that_merge_each_other_have_a_limit() -> None:
-    with pytest.raises(InvalidError, match="line 6, column 5: << merges too much"):
-        parse(_nine_of_nine("{<<: [%s]}"))
+def test_what_is_merged_many_times_is_there_once() -> None:
+    assert parse(_nine_of_nine("{<<: [%s]}"))["a39"] == {"k": 1}
+
+
+def test_what_is_merged_has_a_limit() -> None:
+    chain = (f"a{n}: &a{n} {{<<: *a{n - 1}, k{n}: 1}}" for n in range(1, 1000))
+    with pytest.raises(InvalidError, match="line 142, column 7: << merges too much"):
+        parse("\n".join(("a0: &a0 {k0: 1}", *chain)).encode())
+
+
+def test_of_what_is_merged_the_first_wins_and_a_mappings_own_keys_before_all() -> None:
+    written = b"""
+        one: &one {path: 1, host: 1}
+        two: &two {path: 2, host: 2, port: 2}
+        both: {<<: [*one, *two], host: 3}
+    """
+    assert parse(written)["both"] == {"path": 1, "host": 3, "port": 2}
+
+
+def test_a_mapping_that_merges_itself_is_itself() -> None:
+    assert parse(b"a: &a {<<: *a, b: 1}") == {"a": {"b": 1}}
 
 
 def test_what_yaml_may_do() -> None:
