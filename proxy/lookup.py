@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 """As `socket.getaddrinfo` gives it."""
 
-_NUMBERS: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+"""The flags of what need not be looked up."""
 
 
 class _Place(NamedTuple):
@@ -34,7 +35,7 @@ _running: Final[dict[_Place, asyncio.Future[_Found]]] = {}
 async def look_up(host: str, port: int) -> list[Address]:
     """The addresses of a name, the best first; whoever asks while it is looked up is told the same. Raises OSError."""
     if _is_number(host):
-        return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_NUMBERS)]
+        return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=NUMERIC)]
     place = _Place(asyncio.get_running_loop(), host, port)
     if place not in _running:
         found = _running[place] = place.loop.create_future()
@@ -46,10 +47,8 @@ async def look_up(host: str, port: int) -> list[Address]:
             del _running[place]
             raise OSError("the system has no thread for a lookup just now") from None
     answer = await asyncio.shield(_running[place])
-    if isinstance(answer, socket.gaierror):
-        raise socket.gaierror(*answer.args)
     if isinstance(answer, OSError):
-        raise OSError(*answer.args)
+        raise type(answer)(*answer.args)  # each who waits gets one of their own
     return answer
 
 

@@ -25,7 +25,7 @@ from yarl import URL
 
 from proxy.config.model import Proxy, Tls, Url
 from proxy.egress import EgressError, hand_over, no_answer, open_tunnel
-from proxy.lookup import look_up
+from proxy.lookup import NUMERIC, look_up
 from proxy.secret import unshown
 from proxy.tls import client_context, fingerprint, server_hostname
 
@@ -180,9 +180,8 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         return [
-            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=flags)
+            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=NUMERIC)
             for kind, _, proto, _, address in await look_up(host, port)
             if family in (socket.AF_UNSPEC, kind)
         ]

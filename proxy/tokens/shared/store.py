@@ -11,6 +11,7 @@ what lies between would forget it in the hour until then, and ten thousand sidec
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, RedisError
 
 from proxy.config.model import Tls, TokenCache
-from proxy.lookup import look_up
+from proxy.egress import connected_socket
 from proxy.tasks import spawn
 from proxy.tls import client_context
 from proxy.tokens.shared.sealing import LONGEST
@@ -223,25 +224,19 @@ def _by_sentinels(rest: str, secure: bool, options: dict[str, Any], login: dict[
 
 
 class _Tcp(Connection):
-    """Connects to what `look_up` has found, so that the event loop has nothing to look up."""
+    """Connects as everything here does, by name and address: the event loop would do both its own way."""
 
-    _address = ""
+    _socket: socket.socket
 
     async def _connect(self) -> None:
-        failed = OSError("it has no address")
-        for *_, (address, *_) in await look_up(self.host, self.port):
-            self._address = address
-            try:
-                await super()._connect()  # type: ignore[no-untyped-call]
-            except OSError as error:
-                failed = error
-            else:
-                return
-        raise failed
+        self._socket = await connected_socket(self.host, self.port)
+        await super()._connect()  # type: ignore[no-untyped-call]
 
     def _connection_arguments(self) -> dict[str, Any]:
-        arguments = {**super()._connection_arguments(), "host": self._address}
-        return arguments | {"server_hostname": self.host} if "ssl" in arguments else arguments
+        arguments = {**super()._connection_arguments(), "sock": self._socket}
+        host = arguments.pop("host")
+        del arguments["port"]
+        return arguments | {"server_hostname": host} if "ssl" in arguments else arguments
 
 
 class _Tls(_Tcp, SSLConnection):
