@@ -81,6 +81,11 @@ def server_hostname(tls: TlsFiles, host: str) -> str:
     return tls.server_name or host.rstrip(".")
 
 
+def tls_failed(error: ssl.SSLError) -> str:
+    """In words; `reason` is OpenSSL's."""
+    return f"TLS failed: {error.reason or 'the handshake was cut off'}"
+
+
 def fingerprint(*paths: str | None) -> tuple[object, ...]:
     """Something that changes when one of the files does: a certificate renewed on disk asks for a new context."""
     return tuple(_stamp(path) for path in paths)

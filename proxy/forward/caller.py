@@ -202,6 +202,14 @@ class CallerConnection(asyncio.Protocol):
             return int(self._used), self.deadline
         return (2, self.deadline) if self._state is HEAD else None
 
+    @property
+    def expected_since(self) -> float:
+        """Since when its first request, or the rest of a head, is on its way; minus infinity: none is. A caller of a
+        connection that was used before knows that it may be closed."""
+        if self._state is IDLE and not self._used:
+            return self.deadline - self._listener.idle_seconds
+        return self.deadline - self._listener.head_seconds if self._state is HEAD else -inf
+
     def turn_away(self, why: str) -> None:
         """Say that there is no room for this connection, and end it."""
         self._refuse_unread(Refusal("overloaded", why, retry_after=1))

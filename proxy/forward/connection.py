@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from proxy.forward.body import Body, Piece, response_body
 from proxy.forward.http1 import HEAD_LIMIT, BadMessage, ResponseHead, find_head_end, parse_response_head
+from proxy.tls import tls_failed
 
 
 class State(Enum):
@@ -270,7 +271,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif state is BODY and body is not None and clean and body.ended():
             sink.response_end()
         elif alert is not None and not self._answered:
-            sink.upstream_failed(f"TLS failed: {alert.reason}", began=False, broken=False, refused=True)
+            sink.upstream_failed(tls_failed(alert), began=False, broken=False, refused=True)
         else:
             sink.upstream_failed("the upstream closed the connection", began=self._answered, broken=False)
 

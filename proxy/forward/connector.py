@@ -12,7 +12,7 @@ from proxy.egress import EgressError, connected_socket, hand_over, no_answer, op
 from proxy.errors import Refusal
 from proxy.forward.connection import Owner, UpstreamConnection
 from proxy.forward.secure import CutOffError, TlsSessions, TlsTransport
-from proxy.tls import TlsFileError, client_context, fingerprint, server_hostname
+from proxy.tls import TlsFileError, client_context, fingerprint, server_hostname, tls_failed
 
 
 class Connector:
@@ -97,7 +97,7 @@ class Connector:
             case ssl.SSLCertVerificationError():
                 return f"its certificate is not trusted: {error.verify_message}"
             case ssl.SSLError():
-                return f"TLS failed: {error.reason or 'the handshake was cut off'}"
+                return tls_failed(error)
             case CutOffError():
                 return "TLS failed: the handshake was cut off"
             case ConnectionRefusedError():

@@ -151,7 +151,7 @@ class Listener:
 
     async def drained(self) -> None:
         """Return when no request is under way any more, nor on its way; then the idle connections are closed."""
-        while any(connection.busy or self._expects(connection) for connection in self._all()):
+        while any(connection.busy or self._expected(connection) for connection in self._all()):
             self._left.clear()
             with contextlib.suppress(TimeoutError):
                 # Nobody says when the last bytes of an answer have been taken: that is looked for.
@@ -160,17 +160,9 @@ class Listener:
         for connection in self._all():
             connection.close_if_idle()
 
-    def _expects(self, connection: CallerConnection) -> bool:
-        """It was opened to send a request that may come any moment: whoever connected in time is to have an answer,
-        if only a refusal. A caller of one that was used before knows that it may be closed."""
-        match connection.rank:
-            case (0, deadline):
-                began = deadline - self.idle_seconds
-            case (2, deadline):
-                began = deadline - self.head_seconds
-            case _:
-                return False
-        return self.loop.time() - began < _EXPECTED_SECONDS
+    def _expected(self, connection: CallerConnection) -> bool:
+        """Its request may come any moment: whoever connected in time is to have an answer, if only a refusal."""
+        return self.loop.time() - connection.expected_since < _EXPECTED_SECONDS
 
     def abort(self) -> int:
         """Cut what is still under way. Returns how many requests that were."""
