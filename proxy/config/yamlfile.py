@@ -76,7 +76,7 @@ class _Loader(_Base):  # type: ignore[misc] # one of two classes, and typeshed k
         """
         merges = [value for key, value in node.value if key.tag == _MERGE]
         node.value = [pair for pair in node.value if pair[0].tag != _MERGE]
-        super().flatten_mapping(node)
+        super().flatten_mapping(node)  # which is left with the key "=" alone
         brought: dict[Hashable, Any] = {}
         for merge in merges:
             for source in merge.value if isinstance(merge, yaml.SequenceNode) else [merge]:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from proxy.config.model import Duration
+from proxy.tokens.rules import renewal_age
 from trials.fleet import cells
 from trials.fleet.callers import DAY, Daily, Seldom
 from trials.fleet.cognito import Neighbour, Outage, Span, Trouble
@@ -92,7 +93,7 @@ def _outage(
     trouble = Trouble(outages=[Outage(OUTAGE, silent)])
     case = Case(f"outage, {words}", pods, life, 1.5 * HOUR, trouble=trouble, by_second=True)
     case = _set(case, refresh_at=refresh_at)
-    first = life * (refresh_at - case.auth.refresh_jitter)
+    first = renewal_age(life, refresh_at, case.auth.refresh_jitter, 0.0)
     rounds = 1 + int(BEFORE / first)
     alone = case._replace(warm_up=_settled(life, refresh_at))
     shared = case._replace(name=f"{case.name}, cache", warm_up=rounds * first - 1 - BEFORE, plan=together, cache=())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from proxy.tokens.rules import margin
+from proxy.tokens.rules import margin, renewal_age
 from trials.fleet.cognito import Span
 from trials.fleet.ledger import PRICE, Outcome
 
@@ -77,7 +77,7 @@ SETTINGS: Final = ("token lifetime, refresh_at", "token calls of a pod", "cost o
 
 def spare(life: float, refresh_at: float, jitter: float) -> float:
     """Seconds for which the token endpoint may be away without a request that notices, at least."""
-    return life - margin(life) - life * (refresh_at + jitter)
+    return life - margin(life) - renewal_age(life, refresh_at, jitter, 1.0)
 
 
 def setting(spare_seconds: float) -> Cells:
