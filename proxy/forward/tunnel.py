@@ -1,9 +1,10 @@
 """After a 101: bytes both ways, each direction with its own end and its own back-pressure (RFC 9110 §7.8).
 
-A tunnel is a WebSocket, and `leave` ends one in the WebSocket's own way: between two frames of the upstream the caller
-gets a Close frame that says Going Away, and the end of that half with it. What the upstream still says goes nowhere;
-what the caller still says, its own Close above all, goes on to the upstream, until both have ended as they always do.
-Where no frame ends, or what came were no frames, nothing is said, since it would be taken for something else.
+A tunnel is a WebSocket, and `leave` ends one in the WebSocket's own way: between two messages of the upstream, or two
+frames of one that does not end soon, the caller gets a Close frame that says Going Away, and the end of that half with
+it. What the upstream still says goes nowhere; what the caller still says, its own Close above all, goes on to the
+upstream, until both have ended as they always do. Where no frame ends, or what came were no frames, nothing is said,
+since it would be taken for something else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from proxy.forward.door import Caller
 from proxy.forward.frames import GOING_AWAY, Frames
 from proxy.forward.http1 import ResponseHead
 
+MESSAGE_SECONDS: Final = 1.0
+"""For a message of the upstream to end before the caller is told to go in the middle of it."""
 FAREWELL_SECONDS: Final = 5.0
 """For both sides to end a tunnel whose caller has been told to go."""
 
@@ -43,7 +46,9 @@ class Tunnel:
         self._frames = Frames()
         """Those of the upstream."""
         self._leaving = False
-        """The caller is to be told to go as soon as a frame ends."""
+        """The caller is to be told to go as soon as a message ends."""
+        self._hurried = False
+        """Or a frame."""
         self._told = False
         self._caller_ended = False
         self._upstream_ended = False
@@ -62,7 +67,7 @@ class Tunnel:
         for piece in pieces:
             if not self._leaving:
                 self._frames.follow(piece)
-            elif (end := self._frames.end(piece)) is not None:
+            elif (end := self._frames.end(piece, whole=not self._hurried)) is not None:
                 self._caller.write(piece[:end])
                 self._tell()
                 return
@@ -130,10 +135,14 @@ class Tunnel:
     # Time.
 
     def leave(self) -> None:
-        """The sidecar stops: tell the caller, now or when the frame that is under way has passed."""
-        self._leaving = not self._upstream_ended
-        if self._leaving and self._frames.between:
+        """The sidecar stops: tell the caller, now or when the message that is under way has passed."""
+        if self._leaving or self._upstream_ended:
+            return
+        self._leaving = True
+        if self._frames.whole:
             self._tell()
+        else:
+            self.deadline = min(self.deadline, self._loop.time() + MESSAGE_SECONDS)
 
     def _tell(self) -> None:
         if self._told or self._over:
@@ -146,13 +155,19 @@ class Tunnel:
         self.deadline = self._loop.time() + FAREWELL_SECONDS
 
     def on_deadline(self) -> None:
-        self._close()
+        if not self._leaving or self._told or self._hurried:
+            self._close()
+            return
+        self._hurried = True
+        self._moved()
+        if self._frames.between:
+            self._tell()
 
     def cut_off(self) -> None:
         self._close()
 
     def _moved(self) -> None:
-        if not self._told:
+        if not self._told and (self._hurried or not self._leaving):
             self.deadline = self._loop.time() + self._idle_seconds
 
     def _half_closed(self) -> None:

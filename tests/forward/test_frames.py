@@ -27,6 +27,18 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     return draw(st.lists(data | control, min_size=1, max_size=6))
 
 
+def message_ends(frames: list[bytes]) -> set[int]:
+    """The same of messages: after control frames as after what stood before them."""
+    found, at, last = {0}, 0, True
+    for one in frames:
+        at += len(one)
+        if one[0] & 0x0F < 3:
+            last = one[0] >= 0x80
+        if last:
+            found.add(at)
+    return found
+
+
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """`data` in pieces, cut at these places."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
@@ -51,6 +63,7 @@ def test_any_cut(frames: list[bytes], places: list[int], bytewise_at_first: bool
         followed.follow(piece)
         at += len(piece)
         assert followed.between == (at in ends(frames))
+        assert followed.whole == (at in message_ends(frames))
     assert not followed.lost
     assert not followed.closed
 
@@ -70,6 +83,23 @@ def test_the_next_end(frames: list[bytes], told_at: int, places: list[int]) -> N
             return
         at += len(piece)
     raise AssertionError("the last byte of all is the end of a frame")
+
+
+@given(streams(), st.integers(0, 1 << 20), st.lists(st.integers(0, 1 << 20), max_size=6))
+def test_the_next_end_of_a_message(frames: list[bytes], told_at: int, places: list[int]) -> None:
+    frames = [*frames, frame(Opcode.CONT, 3)]
+    data = b"".join(frames)
+    told_at %= len(data) + 1
+    followed = Frames()
+    followed.follow(data[:told_at])
+    at = told_at
+    for piece in cut(data[told_at:], places):
+        end = followed.end(memoryview(piece), whole=True)
+        if end is not None:
+            assert at + end == min(end for end in message_ends(frames) if end >= told_at)
+            return
+        at += len(piece)
+    raise AssertionError("the last frame is the end of a message")
 
 
 NO_FRAMES = {
@@ -126,6 +156,12 @@ def test_a_close_frame_is_noticed_with_its_header() -> None:
     frames.follow(frame(Opcode.CLOSE, 2)[:2])
     assert (frames.closed, frames.between) == (True, False)
     assert frames.end(bytes(10)) == 2
+
+
+def test_after_a_close_no_message_has_an_end_to_wait_for() -> None:
+    frames = Frames()
+    frames.follow(frame(Opcode.TEXT, 3, fin=False) + frame(Opcode.CLOSE, 2))
+    assert frames.whole
 
 
 def test_going_away_is_what_a_client_reads_from_it() -> None:

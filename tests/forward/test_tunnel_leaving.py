@@ -60,6 +60,31 @@ async def test_within_a_frame_the_caller_gets_the_rest_of_it_first(cut_at: int, 
         await _goes(rig, caller, peer)
 
 
+async def test_a_message_in_fragments_comes_to_its_end_first() -> None:
+    """Some clients take a Close among them for a protocol error, though RFC 6455 §5.4 allows it."""
+    async with sidecar() as rig:
+        caller, peer = await rig.tunnel()
+        await _passed(caller, peer, b"\x01\x01a")
+        rig.listener.send_away()
+        await _passed(caller, peer, b"\x00\x01b\x89\x00")
+        peer.send(b"\x80\x01c" + MESSAGE)
+        assert await caller.rest() == b"\x80\x01c" + GOING_AWAY
+        await _goes(rig, caller, peer)
+
+
+async def test_a_message_without_an_end_is_not_waited_for() -> None:
+    more = b"\x00\x01b"
+    async with sidecar() as rig:
+        caller, peer = await rig.tunnel()
+        await _passed(caller, peer, b"\x01\x01a")
+        rig.listener.send_away()
+        peer.send(more)
+        while (taken := await caller.take(len(more))) == more:
+            peer.send(more)
+        assert taken + await caller.rest() == GOING_AWAY
+        await _goes(rig, caller, peer)
+
+
 async def test_what_the_caller_still_has_to_say_reaches_the_upstream() -> None:
     async with sidecar() as rig:
         caller, peer = await rig.tunnel()
