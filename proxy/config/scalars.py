@@ -124,6 +124,13 @@ def socket_path(path: str) -> str:
     return path
 
 
+def file_path(path: str) -> str:
+    """The path of a file, absolute or not. Problems show it, each in one line."""
+    if not path or has_control(path):
+        raise InvalidError("expected the path of a file" + (", without control characters" if path else ""))
+    return path
+
+
 def parse_port(text: str, *, least: int) -> int:
     """A port number, `least` 0 or 1."""
     if not re.fullmatch("[0-9]{1,5}", text) or not least <= int(text) <= 65535:

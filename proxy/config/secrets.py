@@ -85,9 +85,7 @@ def parse(raw: Mapping[Any, Any], environ: Mapping[str, str]) -> Source:
     """`{secrets_manager: ID, key: …, region: …}`. Raises InvalidError."""
     for key, item in raw.items():
         if key not in _KEYS:
-            raise InvalidError(
-                f"unknown key {key_name(key)}{suggest(key, _KEYS)}; with secrets_manager go key and region"
-            )
+            raise InvalidError(f"unknown key{suggest(key, _KEYS)}; with secrets_manager go key and region")
         if not isinstance(item, str) or not item:
             what = {"secrets_manager": "the name or ARN of a secret", "region": "a region such as eu-central-1"}
             hint = "" if item == "" else f", got {got(item, quote=True)}"

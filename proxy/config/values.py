@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 from proxy.config import secrets as manager
 from proxy.config.model import SecretRef, Value
-from proxy.config.scalars import InvalidError
+from proxy.config.scalars import InvalidError, file_path
 from proxy.config.secrets import NotReadYet, Secrets
-from proxy.config.words import got, key_name, suggest
+from proxy.config.words import got, suggest
 
 MAX_FILE = 1 << 20
 """Bytes of a configuration or secret file. More is a mistake, such as a log file or /dev/zero."""
@@ -122,9 +122,8 @@ class Sources:
             return self._from_manager(raw)
         for key in raw:
             if key not in _KINDS:
-                raise InvalidError(
-                    f"unknown key {key_name(key)}{suggest(key, _KINDS)}; a value has {' or '.join(_KINDS)}"
-                )
+                # It is not shown: of a value in braces, as templates have them, YAML makes a key.
+                raise InvalidError(f"unknown key{suggest(key, _KINDS)}; a value has {' or '.join(_KINDS)}")
         if len(raw) != 1:
             raise InvalidError(f"expected one of the keys {', '.join(_KINDS)}, got " + ("several" if raw else "none"))
         [(kind, name)] = raw.items()
@@ -152,7 +151,7 @@ class Sources:
             raise
 
     def _from_file(self, name: str) -> Value:
-        path = self.file(name)
+        path = self.file(file_path(name))
         try:
             text = read_bytes(path).decode("utf-8-sig")
         except InvalidError as error:

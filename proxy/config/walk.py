@@ -32,6 +32,7 @@ from proxy.config.scalars import (
     A_DURATION,
     A_SIZE,
     InvalidError,
+    file_path,
     has_control,
     parse_address,
     parse_duration,
@@ -205,9 +206,7 @@ class Walk:
         """A string, boolean, number or choice."""
         if isinstance(raw, str) and form.kind == "text":
             if form.rule == "file":
-                if not raw or "\0" in raw:
-                    raise InvalidError("expected the path of a file")
-                return self._sources.file(raw)
+                return self._sources.file(file_path(raw))
             if form.rule:
                 return rules.TEXTS[form.rule](raw)
             if form.meta.pattern and has_control(raw):

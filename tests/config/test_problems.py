@@ -93,6 +93,7 @@ def test_a_good_one_has_none(tmp_path: Path) -> None:
         ({"pool__max_connections": True}, "pool.max_connections: expected an integer >= 1, got true or false"),
         ({"pool": None}, "pool: expected a mapping, got nothing"),
         ({"tls__ca_file": ""}, "tls.ca_file: expected the path of a file"),
+        ({"tls__ca_file": "a\tb"}, "tls.ca_file: expected the path of a file, without control characters"),
         ({"tls__ca_file": 5}, "tls.ca_file: expected the path of a file, got a number: put it in quotes"),
         ({"tls__server_name": "a b"}, "tls.server_name: expected a host name or an IP address"),
         (

@@ -121,8 +121,8 @@ def test_the_region_of_the_environment(tmp_path: Path, environ: dict[str, str], 
         ({**WHOLE, "key": None}, "key: expected the name of a key of the JSON object, got nothing"),
         ({**WHOLE, "region": "Frankfurt"}, "region: expected a region such as eu-central-1"),
         ({"secrets_manager": ARN, "region": "eu-west-1"}, "region: the secret's ARN says eu-central-1"),
-        ({**WHOLE, "kye": "a"}, "unknown key kye; did you mean key?; with secrets_manager go key and region"),
-        ({**WHOLE, "env": "A"}, "unknown key env; with secrets_manager go key and region"),
+        ({**WHOLE, "kye": "a"}, "unknown key; did you mean key?; with secrets_manager go key and region"),
+        ({**WHOLE, "env": "A"}, "unknown key; with secrets_manager go key and region"),
     ],
 )
 def test_what_names_no_secret(tmp_path: Path, source: object, why: str) -> None:

@@ -66,7 +66,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     ) == [
         f"url: file {tmp_path} cannot be read: is a directory",
         "auth.client_id: file /nowhere/id cannot be read: no such file or directory",
-        f"auth.client_secret: file {tmp_path}/\0 cannot be read: not a valid path",
+        "auth.client_secret: expected the path of a file, without control characters",
     ]
 
 
@@ -110,10 +110,13 @@ def test_one_secret_or_two(tmp_path: Path) -> None:
         ("", ": is empty"),
         ({}, ": expected one of the keys env, file, secrets_manager, got none"),
         ({"env": "A", "file": "b"}, ": expected one of the keys env, file, secrets_manager, got several"),
-        ({"evn": "A"}, ": unknown key evn; did you mean env?; a value has env or file or secrets_manager"),
+        ({"evn": "A"}, ": unknown key; did you mean env?; a value has env or file or secrets_manager"),
+        ({SECRET: None}, "auth.client_secret: unknown key; a value has env or file or secrets_manager"),
+        ({"secrets_manager": "a", SECRET: None}, "secret: unknown key; with secrets_manager go key and region"),
         ({"env": ""}, ": env: expected the name of an environment variable"),
         ({"env": 5}, ": env: expected the name of an environment variable"),
         ({"file": None}, ": file: expected the name of a file"),
+        ({"file": "a\nb"}, ": expected the path of a file, without control characters"),
         ({"env": "${CLIENT_SECRET}"}, ": env: expected the plain name of an environment variable, such as CLIENT_ID"),
         ({"env": "NOT_SET"}, ": environment variable NOT_SET is not set"),
     ],
