@@ -53,7 +53,7 @@ def main() -> int:
     print(f"{'target':<10} {'seeds':>6} {'inputs':>11} {'reached':>8} {'new':>6}  verdict", flush=True)
     failed = 0
     with ThreadPoolExecutor(chosen.jobs) as pool:
-        for outcome in pool.map(lambda target: _run(target, chosen.seconds), targets):
+        for outcome in pool.map(lambda target: _run(target, chosen.seconds, chosen.seed), targets):
             verdict = "ok" if outcome.code == 0 else "FOUND SOMETHING" if outcome.found() else "ENDED BY ITSELF"
             print(
                 f"{outcome.target:<10} {len(seeds(outcome.target)):>6} {outcome.figures()}  {verdict}",
@@ -65,9 +65,9 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _run(target: str, seconds: int) -> Outcome:
+def _run(target: str, seconds: int, seed: int) -> Outcome:
     log = GROWN / f"{target}.log"
-    command = [sys.executable, "-m", "trials.fuzz.engine", target, str(seconds)]
+    command = [sys.executable, "-m", "trials.fuzz.engine", target, str(seconds), str(seed)]
     with log.open("wb") as output:
         # Sets and dictionaries in the same order each time: an input that found something must find it again.
         env = {**os.environ, "PYTHONHASHSEED": "0"}
@@ -108,6 +108,7 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m trials.fuzz", description=__doc__)
     parser.add_argument("target", nargs="*", default=["all"], choices=[*TARGETS, "all"])
     parser.add_argument("--seconds", type=int, default=60, help="for each target (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="what is drawn (default: anything)")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="targets at a time")
     parser.add_argument("--replay", nargs="+", type=Path, metavar="FILE", help="run these inputs instead")
     return parser

@@ -1,4 +1,4 @@
-"""One target under atheris, in this process: `python -m trials.fuzz.engine TARGET SECONDS`.
+"""One target under atheris, in this process: `python -m trials.fuzz.engine TARGET SECONDS SEED`.
 
 It ends with the code of libFuzzer: 0 when the time is over, another when an input made the check raise, or took longer
 than `SLOWEST` seconds, or too much memory; that input is left in `.fuzz/TARGET/`.
@@ -18,13 +18,14 @@ SLOWEST: Final = 10
 """Seconds for one input, of which most take less than a thousandth of one: what takes longer is a way to stop us."""
 
 
-def main(target: str, seconds: str) -> None:
+def main(target: str, seconds: str, seed: str) -> None:
     folder = GROWN / target
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     with atheris.instrument_imports(include=["proxy"]):
         check = load(target)
     options = {
         "max_total_time": seconds,
+        "seed": seed,  # 0 is any
         "timeout": SLOWEST,
         "rss_limit_mb": 1024,
         "dict": DICTIONARIES / f"{TARGETS[target]}.dict",
