@@ -32,6 +32,15 @@ class State(Enum):
 IDLE, HEAD, BODY, TUNNEL, CLOSED = State
 
 
+class Failure(Enum):
+    """Why a response cannot be finished."""
+
+    UNANSWERED = "the connection ended before a byte of it"
+    REFUSED = "TLS failed before a byte of it"
+    CUT = "the connection ended after some bytes"
+    MALFORMED = "it is no acceptable HTTP"
+
+
 class ResponseSink(Protocol):
     """The exchange that a connection works for."""
 
@@ -53,9 +62,8 @@ class ResponseSink(Protocol):
     def response_end(self) -> None:
         """The response is whole (the connection has gone back to its owner already), or the tunnel's peer has ended."""
 
-    def upstream_failed(self, reason: str, *, began: bool, broken: bool, refused: bool = False) -> None:
-        """The response cannot be finished. `began`: bytes of it had arrived; `broken`: they were no acceptable HTTP;
-        `refused`: TLS failed before there were any."""
+    def upstream_failed(self, failure: Failure, reason: str) -> None:
+        """The response cannot be finished; `reason` says it to a person."""
 
     @property
     def stalled_since(self) -> float:
@@ -267,13 +275,14 @@ class UpstreamConnection(asyncio.Protocol):
         if sink is None:
             return
         if state is TUNNEL:
-            sink.upstream_failed("the tunnel was closed", began=True, broken=False)
+            sink.upstream_failed(Failure.CUT, "the tunnel was closed")
         elif state is BODY and body is not None and clean and body.ended():
             sink.response_end()
         elif alert is not None and not self._answered:
-            sink.upstream_failed(tls_failed(alert), began=False, broken=False, refused=True)
+            sink.upstream_failed(Failure.REFUSED, tls_failed(alert))
         else:
-            sink.upstream_failed("the upstream closed the connection", began=self._answered, broken=False)
+            failure = Failure.CUT if self._answered else Failure.UNANSWERED
+            sink.upstream_failed(failure, "the upstream closed the connection")
 
     def pause_writing(self) -> None:
         if self._sink is not None:
@@ -297,7 +306,7 @@ class UpstreamConnection(asyncio.Protocol):
                     return
                 head = parse_response_head(data[:end])
             except BadMessage as error:
-                self._fail(str(error), broken=True)
+                self._malformed(error)
                 return
             data = data[end:]
             if head.status >= 200:
@@ -347,7 +356,7 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             pieces = body.feed(data)
         except BadMessage as error:
-            self._fail(str(error), broken=True)
+            self._malformed(error)
             return
         if pieces and self._sink is not None:
             self._sink.response_pieces(pieces)
@@ -390,9 +399,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.resume_reading()
         self._owner.release(self)
 
-    def _fail(self, reason: str, *, broken: bool) -> None:
+    def _malformed(self, error: BadMessage) -> None:
         sink = self._sink
-        began = self._state is BODY
         self.close()
         if sink is not None:
-            sink.upstream_failed(reason, began=began, broken=broken)
+            sink.upstream_failed(Failure.MALFORMED, str(error))

@@ -18,7 +18,7 @@ from proxy.errors import KINDS, Refusal, TokenUnavailable
 from proxy.forward.admission import Admission
 from proxy.forward.answers import answer
 from proxy.forward.body import Piece
-from proxy.forward.connection import UpstreamConnection
+from proxy.forward.connection import Failure, UpstreamConnection
 from proxy.forward.door import Caller
 from proxy.forward.http1 import RequestHead, ResponseHead
 from proxy.forward.pace import NO_BODY, Pace
@@ -354,17 +354,23 @@ class Exchange:
 
     # What goes wrong, and what takes too long.
 
-    def upstream_failed(self, reason: str, *, began: bool, broken: bool, refused: bool = False) -> None:
+    def upstream_failed(self, failure: Failure, reason: str) -> None:
         connection, self._connection = self._connection, None
         reused = connection is not None and connection.exchanges > 1
-        if self._phase is ASKED and reused and not began and not broken and self._may_repeat():
+        lost = failure in (Failure.UNANSWERED, Failure.REFUSED)
+        if self._phase is ASKED and reused and lost and self._may_repeat():
             self._replaced = True
             self._caller.pause_body()
             self._take_connection(fresh=True)
-        elif refused:
-            self._fail(Refusal("upstream_unreachable", f"{self._upstream.settings.url.origin}: {reason}"))
-        else:
-            self._fail(Refusal("upstream_protocol", reason if broken else f"{reason} before its answer was whole"))
+            return
+        match failure:
+            case Failure.REFUSED:
+                refusal = Refusal("upstream_unreachable", f"{self._upstream.settings.url.origin}: {reason}")
+            case Failure.MALFORMED:
+                refusal = Refusal("upstream_protocol", reason)
+            case _:
+                refusal = Refusal("upstream_protocol", f"{reason} before its answer was whole")
+        self._fail(refusal)
 
     def _may_repeat(self) -> bool:
         return not self._replaced and self._upload.repeatable and self._head.method in REPEATABLE

@@ -15,7 +15,7 @@ from math import inf
 from typing import Final
 
 from proxy.forward.body import Piece
-from proxy.forward.connection import UpstreamConnection
+from proxy.forward.connection import Failure, UpstreamConnection
 from proxy.forward.door import Caller
 from proxy.forward.frames import GOING_AWAY, Frames
 from proxy.forward.http1 import ResponseHead
@@ -86,7 +86,7 @@ class Tunnel:
         self._caller.write_eof()
         self._half_closed()
 
-    def upstream_failed(self, reason: str, *, began: bool, broken: bool, refused: bool = False) -> None:
+    def upstream_failed(self, failure: Failure, reason: str) -> None:
         self._upstream_gone = True
         if self._caller_ended or not self._told:  # A caller that was told to go may still be about to answer that.
             self._close()

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from proxy.forward.body import Piece
-from proxy.forward.connection import UpstreamConnection
+from proxy.forward.connection import Failure, UpstreamConnection
 from proxy.forward.http1 import ResponseHead
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
@@ -86,8 +86,8 @@ class _Sink:
     def response_end(self) -> None:
         self.told.append("end")
 
-    def upstream_failed(self, reason: str, *, began: bool, broken: bool, refused: bool = False) -> None:
-        self.told.append(("failed", began, broken))
+    def upstream_failed(self, failure: Failure, reason: str) -> None:
+        self.told.append(("failed", failure))
 
     def upstream_slow(self) -> None:
         self.told.append("slow")
@@ -242,13 +242,16 @@ def test_back_pressure_is_told_to_whoever_sends() -> None:
     assert rig.sink.told == ["slow", "ready"]
 
 
-@pytest.mark.parametrize(("received", "began"), [(b"", False), (b"H", True), (b"HTTP/1.1 103 Early\r\n\r\n", True)])
-def test_whether_an_answer_had_begun_when_the_connection_was_lost(received: bytes, began: bool) -> None:
+@pytest.mark.parametrize(
+    ("received", "failure"),
+    [(b"", Failure.UNANSWERED), (b"H", Failure.CUT), (b"HTTP/1.1 103 Early\r\n\r\n", Failure.CUT)],
+)
+def test_whether_an_answer_had_begun_when_the_connection_was_lost(received: bytes, failure: Failure) -> None:
     rig = _Rig()
     if received:
         rig.connection.data_received(received)
     rig.connection.connection_lost(ConnectionResetError())
-    assert rig.sink.told[-1] == ("failed", began, False)
+    assert rig.sink.told[-1] == ("failed", failure)
     assert rig.owner.events == ["lost"]
 
 
@@ -258,14 +261,14 @@ def test_a_new_exchange_forgets_what_the_last_one_heard() -> None:
     rig.connection.read_body()
     rig.connection.begin(rig.sink, b"GET", b"again")
     rig.connection.connection_lost(None)
-    assert rig.sink.told[-1] == ("failed", False, False)
+    assert rig.sink.told[-1] == ("failed", Failure.UNANSWERED)
 
 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
         (None, [("head", 200), b"ab", "end"]),
-        (ConnectionResetError(), [("head", 200), b"ab", ("failed", True, False)]),
+        (ConnectionResetError(), [("head", 200), b"ab", ("failed", Failure.CUT)]),
     ],
 )
 def test_a_connection_lost_while_its_body_waited(error: Exception | None, told: list[object]) -> None:
@@ -284,7 +287,7 @@ def test_a_tunnel_takes_the_exchanges_place_with_what_came_with_the_101() -> Non
     rig.connection.data_received(b"!")
     assert rig.connection.eof_received() is True
     rig.connection.connection_lost(None)
-    assert tunnel.told == [b"hi", b"!", "end", ("failed", True, False)]
+    assert tunnel.told == [b"hi", b"!", "end", ("failed", Failure.CUT)]
 
 
 @pytest.mark.parametrize(("half_closes", "does"), [(True, "write_eof"), (False, "close")])
