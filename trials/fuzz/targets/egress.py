@@ -3,8 +3,9 @@
 Input: all that the proxy sends before it closes the connection.
 
 Oracle: the tunnel opens exactly where the strict reader finds interim answers and then a head with a 2xx status, and
-nothing behind it. Where it does not, there is an EgressError that names the proxy and holds neither its credentials nor
-a word of what it said. And the network's cuts make no difference, as long as nothing follows the answer.
+nothing behind it; a head that frames a body badly, though it has none, may be refused. Where it does not open, there is
+an EgressError that names the proxy and holds neither its credentials nor a word of what it said. And the network's cuts
+make no difference, as long as nothing follows the answer.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ _REASON: Final = re.compile(rb"(HTTP/1\.[01] [0-9]{3} )[^\r\n]*")
 def check(data: bytes) -> None:
     outcomes = [run(_ask(pieces)) for pieces in cuts(data)]
     opens, more = _meant(data)
-    assert (outcomes[0] == "") == (opens and not more), "the tunnel is not as the proxy said"
+    if outcomes[0] == "":
+        assert opens, "the proxy opened no tunnel"
+        assert not more, "what follows was taken for the tunnel's"
+    else:
+        assert more or not opens or _frames_badly(data), "a tunnel that the proxy opened was not taken"
     for outcome in outcomes:
         assert outcome == "" or _WORDS.match(outcome), "the proxy's own words got into an error"
         assert SECRET not in outcome
@@ -54,6 +59,14 @@ async def _ask(pieces: list[bytes]) -> str:
     except EgressError as error:
         return str(error)
     return ""
+
+
+def _frames_badly(data: bytes) -> bool:
+    """Whether a head has a length that is none, or more than one framing (RFC 9112 §6.3). A client is to ignore all of
+    that in an answer that opens a tunnel (RFC 9110 §9.3.6), and no proxy that is well sends it."""
+    lengths = re.findall(rb"(?im)^content-length:[ \t]*([^\r\n]*)", data)
+    codings = re.findall(rb"(?im)^transfer-encoding:", data)
+    return len(lengths) + len(codings) > 1 or not all(re.fullmatch(rb"[0-9]{1,18}[ \t]*", one) for one in lengths)
 
 
 def _meant(data: bytes) -> tuple[bool, bool]:
