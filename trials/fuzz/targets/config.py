@@ -64,7 +64,7 @@ def _judge_problems(data: bytes, error: ConfigError) -> None:
 def _without_names(problem: str, data: bytes) -> str:
     """A problem without what it may say of the file: keys, the paths of files, addresses."""
     shown = _ADDRESSES.sub("", problem)
-    keys, paths = _names(yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader))
+    keys, paths = _names(yaml.compose(data.decode("utf-8-sig"), Loader=yaml.CSafeLoader))
     for path in paths:
         shown = shown.replace(os.path.abspath(_folder / path), "")
     place, _, said = shown.partition(": ")
