@@ -27,7 +27,7 @@ from proxy.errors import ConfigError
 
 SECRET: Final = "hush4secret"
 _PLACE: Final = re.compile(r"config\.yaml: |(?:[\w.-]|\[\d+\]|<a key that is [\w ,()]+>)+: ")
-_ADDRESSES: Final = re.compile(r"the same listen .*|\S+ is not loopback")
+_NAMED: Final = re.compile(r"the same listen .*|\S+ is not loopback|environment variable \S+")
 _PATHS: Final = ("file", "ca_file", "cert_file", "key_file")
 _OF_VALUES: Final = ("a value has env or file or secrets_manager", "with secrets_manager go key and region")
 """How it ends what is said of a mapping that stands for a value: a key there may be a value in braces."""
@@ -62,8 +62,8 @@ def _judge_problems(data: bytes, error: ConfigError) -> None:
 
 
 def _without_names(problem: str, data: bytes) -> str:
-    """A problem without what it may say of the file: keys, the paths of files, addresses."""
-    shown = _ADDRESSES.sub("", problem)
+    """A problem without what it may say of the file: keys, addresses, names of variables and files."""
+    shown = _NAMED.sub("", problem)
     keys, paths = _names(yaml.compose(data.decode("utf-8-sig"), Loader=yaml.CSafeLoader))
     for path in paths:
         shown = shown.replace(os.path.abspath(_folder / path), "")
@@ -97,7 +97,7 @@ def _names(root: Any) -> tuple[set[str], set[str]]:
 def _judge(data: bytes, loaded: Loaded) -> None:
     config: Config = loaded.config
     assert config.upstreams, "there is nothing to serve"
-    assert SECRET not in repr(config) or SECRET.encode() in data, "a secret is in a repr"
+    assert SECRET not in repr(config) or SECRET.encode() in data.lower(), "a secret is in a repr"
     key = config.require_header
     assert key is None or SECRET not in repr(key.value)
     for upstream in config.upstreams.values():
