@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from proxy.forward.body import Body, Piece, response_body
 from proxy.forward.http1 import HEAD_LIMIT, BadMessage, ResponseHead, find_head_end, parse_response_head
+from proxy.forward.leftover import unread
 from proxy.tls import tls_failed
 
 
@@ -254,6 +255,10 @@ class UpstreamConnection(asyncio.Protocol):
         return self._transport is not None and self._transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and self._sink is not None and self._transport is not None:
+            self._clean = False  # Whatever comes of it, nobody else may have this connection.
+            if data := unread(self._transport):
+                self.data_received(data)
         if self._state is BODY and not self.body_wanted and self._sink is not None:
             self._ended = error is None  # What has arrived may be the whole body: that shows when it is read.
         elif self._sink is not None:

@@ -13,6 +13,7 @@ import ssl
 from typing import Final, cast
 
 from proxy.forward.body import Piece
+from proxy.forward.leftover import unread
 
 _RECORD: Final = 16 * 1024
 """The most plain text that one TLS record holds."""
@@ -89,6 +90,9 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and self._open and self._below is not None:
+            self._reading = True  # Nobody can ask for the rest later.
+            self.data_received(unread(self._below))
         self._below = None
         self._lost(None if self._whole else error)
 

@@ -38,12 +38,8 @@ class Upload:
     def send(self, connection: UpstreamConnection, pieces: Sequence[Piece]) -> None:
         """Write content to the upstream."""
         for piece in pieces:
-            if self._chunked:
-                connection.write(b"%x\r\n" % len(piece))
-                connection.write(piece)
-                connection.write(b"\r\n")
-            else:
-                connection.write(piece)
+            # In one piece: over TLS each write is a record of its own.
+            connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
     def send_kept(self, connection: UpstreamConnection) -> None:
         """Write again what has come so far."""

@@ -27,6 +27,9 @@ class _Transport:
     def get_write_buffer_size(self) -> int:
         return self.unsent
 
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket below."""
+
     def can_write_eof(self) -> bool:
         return self.half_closes
 
