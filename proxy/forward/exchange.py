@@ -50,7 +50,7 @@ class Phase(Enum):
 
 # Before Python 3.12 an enumeration's member is looked up slowly, and these are on the way of each request.
 TOKEN, CONNECTION, ASKED, HELD, ANSWERING, DONE = Phase
-KNOWN, WHOLE, PARTIAL = Line
+AGAIN, KNOWN, WHOLE, PARTIAL = Line
 
 
 class Exchange:
@@ -147,19 +147,19 @@ class Exchange:
         else:
             self._take_connection()
 
-    def _take_connection(self, *, fresh: bool = False) -> None:
-        connection = None if fresh else self._upstream.pool.take()
+    def _take_connection(self, *, again: bool = False) -> None:
+        connection = None if again else self._upstream.pool.take()
         if connection is not None:
             self._ask(connection)
             return
         pool = self._upstream.pool
-        line = KNOWN if self._caller.known else WHOLE if self._upload.done else PARTIAL
+        line = AGAIN if again else KNOWN if self._caller.known else WHOLE if self._upload.done else PARTIAL
         if pool.waiting >= self._upstream.most_waiting and not pool.displace(line):
             self._refuse_to_wait("connection to the upstream", pool.waiting)
             return
         self._phase = CONNECTION
         self.deadline = self._now() + self._upstream.settings.timeouts.connect
-        pool.wait(self, line, fresh=fresh)
+        pool.wait(self, line)
 
     def _refuse_to_wait(self, what: str, others: int) -> None:
         """Beyond a bound it is better to say so at once than to let a queue grow that nobody's patience outlasts."""
@@ -361,7 +361,7 @@ class Exchange:
         if self._phase is ASKED and reused and lost and self._may_repeat():
             self._replaced = True
             self._caller.pause_body()
-            self._take_connection(fresh=True)
+            self._take_connection(again=True)
             return
         match failure:
             case Failure.REFUSED:

@@ -122,9 +122,13 @@ def response_head(head: ResponseHead, shape: ResponseShape, to_local: Callable[[
 
 
 def _mapped(line: bytes, to_local: Callable[[bytes], bytes]) -> bytes:
-    """A field line, its value mapped where it is a location."""
+    """A field line, its value mapped where it is a location of the upstream's."""
     name, _, value = line.partition(b":")
-    return b"%b: %b" % (name, to_local(value.strip())) if name.lower() in _LOCATIONS else line
+    if name.lower() not in _LOCATIONS:
+        return line
+    place = value.strip()
+    local = to_local(place)
+    return line if local == place else b"%b: %b" % (name, local)
 
 
 def _place(authority: bytes, default: bytes) -> tuple[bytes, bytes]:

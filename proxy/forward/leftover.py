@@ -1,7 +1,8 @@
 """What a peer had said before its connection broke, and nobody has read.
 
-A server that wants no more of a request's body answers, closes, and has the system reset the connection when more of the
-body comes. An event loop that writes finds the connection broken and gives it up; the answer is still there to be read.
+A server that wants no more of a request's body answers, closes, and has the system reset the connection when more of
+the body comes. An event loop that writes finds the connection broken and gives it up; the answer is still there to be
+read.
 """
 
 from __future__ import annotations

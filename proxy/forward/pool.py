@@ -135,12 +135,10 @@ class Pool:
                 return connection
         return None
 
-    def wait(self, waiter: Waiter, line: Line, *, fresh: bool = False) -> None:
-        """Queue for a connection. With `fresh`, make room for a new one where only old ones are left."""
+    def wait(self, waiter: Waiter, line: Line) -> None:
+        """Queue for a connection."""
         now = self._loop.time()
         self._waiting.put(waiter, line, now)
-        if fresh and self._idle and len(self._idle) + len(self._busy) + len(self._opening) >= self._limit:
-            self._idle.pop(0).close()
         self._provide()
         self.deadline = now
         self._ticker.watch(self)
@@ -157,20 +155,22 @@ class Pool:
         """The request has gone, or its time to wait is over."""
         self._waiting.remove(waiter)
 
-    def release(self, connection: UpstreamConnection) -> None:
-        """A busy connection has finished a response cleanly and may serve again."""
+    def release(self, connection: UpstreamConnection, *, new: bool = False) -> None:
+        """A busy connection has finished a response cleanly and may serve again, or is a new one."""
         if connection not in self._busy:
             return
         if not connection.usable:
             connection.close()
-        elif self._waiting:
-            self._waiting.take().connected(connection)
+        elif self._waiting and (waiter := self._waiting.take(new=new)):
+            waiter.connected(connection)
         elif self._retired:
             connection.close()
         else:
             self._busy.discard(connection)
             connection.idle_since = self._loop.time()
             self._idle.append(connection)
+            if self._waiting:
+                self._provide()
             if self.deadline == inf:
                 self.deadline = connection.idle_since + self._keepalive
                 self._ticker.watch(self)
@@ -208,13 +208,21 @@ class Pool:
 
     def _provide(self) -> None:
         """Open connections for those who wait; where there is no room, have others given up whose callers are slow."""
-        waiting, open_now = len(self._waiting), len(self._idle) + len(self._busy)
-        for _ in range(connections_to_open(waiting, len(self._opening), open_now, self._limit)):
+        waiting = len(self._waiting)
+        # For who needs a new one the oldest makes room.
+        while self._idle and self._to_open + len(self._opening) < self._waiting.wanting_new:
+            self._idle.pop(0).close()
+        for _ in range(self._to_open):
             task = spawn(self._open(), name="open an upstream connection")
             self._opening.add(task)
             task.add_done_callback(self._opened)
         if waiting > len(self._opening):  # In a rush that is still being opened for, nobody is looked for.
             self._reclaim(waiting)
+
+    @property
+    def _to_open(self) -> int:
+        open_now = len(self._idle) + len(self._busy)
+        return connections_to_open(len(self._waiting), len(self._opening), open_now, self._limit)
 
     def _reclaim(self, waiting: int) -> None:
         """Have connections given up that stand still, for those who wait and for whom none is being opened."""
@@ -238,9 +246,9 @@ class Pool:
                 raise Refusal("upstream_unreachable", "the upstream closed the connection as soon as it was made")
         except Refusal as refusal:
             self._stats.connects["failure"] += 1
-            if self._waiting:
-                self._waiting.take().not_connected(refusal)
+            if waiter := self._waiting.take(new=True):
+                waiter.not_connected(refusal)
             return
         self._stats.connects["success"] += 1
         self._busy.add(connection)
-        self.release(connection)
+        self.release(connection, new=True)

@@ -39,7 +39,7 @@ class Upload:
         """Write content to the upstream."""
         for piece in pieces:
             # In one piece: over TLS each write is a record of its own.
-            connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+            connection.write(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")) if self._chunked else piece)
 
     def send_kept(self, connection: UpstreamConnection) -> None:
         """Write again what has come so far."""

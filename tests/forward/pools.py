@@ -100,9 +100,9 @@ class House:
         asyncio.get_running_loop().call_soon(heard.set_result, None)
         await heard
 
-    def wait(self, line: Line = Line.WHOLE, *, fresh: bool = False) -> Request:
+    def wait(self, line: Line = Line.WHOLE) -> Request:
         request = Request()
-        self.pool.wait(request, line, fresh=fresh)
+        self.pool.wait(request, line)
         return request
 
     async def get(self) -> Connection:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.config.model import Duration, Timeouts, Url
+from proxy.config.model import Duration, Pool, Timeouts, Url
 from proxy.forward.exchange import Exchange
 from tests.forward.rig import GET, OK, UNAUTHORIZED, Rig, Wire, refused, sidecar, until
 from tests.processes import free_port
@@ -202,6 +202,22 @@ async def test_a_stale_connection_is_replaced_once(reset: bool) -> None:
         assert await caller.take(len(OK)) == OK
         assert not rig.stats.errors
         assert rig.stats.requests == {("GET", 200): 2}
+
+
+async def test_the_replacement_is_a_new_connection_though_others_wait() -> None:
+    """One that another request has used in the meantime may be as stale as the first."""
+    async with sidecar(pool=Pool(max_connections=1)) as rig:
+        caller, peer = await _stale(rig, GET)
+        other = await rig.call(b"GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: rig.pool.waiting)
+        peer.close()
+        new = await rig.origin.accept()
+        assert await new.head() == rig.forwarded(b"GET /")
+        new.send(OK)
+        assert await caller.message() == OK
+        assert await new.head() == rig.forwarded(b"GET /other")
+        new.send(OK)
+        assert await other.message() == OK
 
 
 async def test_the_replacement_is_not_replaced() -> None:

@@ -213,6 +213,14 @@ def test_how_answers_go_on(first: str, fields: list[str], shape: tuple[bool, boo
 
 # Locations.
 
+
+def test_a_location_that_is_not_ours_stays_byte_for_byte() -> None:
+    head = response("HTTP/1.1 302 Found", "LOCATION:https://other.test/ ", "Content-Location:  /z")
+    assert response_head(head, KEEPS, lambda value: value) == (
+        b"HTTP/1.1 302 Found\r\nLOCATION:https://other.test/ \r\nContent-Location:  /z\r\n\r\n"
+    )
+
+
 MAPPED = Locations(b"https://api.test", b"/dev", b"/api", b"http://localhost:8080")
 ROOTS = Locations(b"http://127.0.0.1:81", b"", b"", b"http://localhost:8080")
 

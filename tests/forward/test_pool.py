@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import Refusal
 from proxy.forward.pool import connections_to_open, outlived
+from proxy.forward.queue import Line
 from tests.forward.pools import House
 
 
@@ -197,7 +198,7 @@ async def test_a_fresh_connection_takes_the_place_of_the_oldest_idle_one() -> No
     await house.settle()
     house.pool.release(old.real)
     house.pool.release(newer.real)
-    request = house.wait(fresh=True)
+    request = house.wait(Line.AGAIN)
     assert (old.closed, newer.closed) == (True, False)
     assert house.counts == (1, 0, 1)
     await house.accept()
@@ -209,15 +210,53 @@ async def test_a_fresh_connection_closes_nothing_where_there_is_room_or_nothing_
     idle = await house.get()
     await house.settle()
     house.pool.release(idle.real)
-    fresh = house.wait(fresh=True)
+    fresh = house.wait(Line.AGAIN)
     assert not idle.closed
     await house.accept()
     await fresh.given
     await house.settle()
     assert house.take() is idle
-    waiting = house.wait(fresh=True)
+    waiting = house.wait(Line.AGAIN)
     assert house.counts == (0, 2, 0)
     assert not waiting.given.done()
+
+
+async def test_a_used_connection_is_for_others_and_makes_room_for_a_new_one() -> None:
+    """The next used one may be as dead as the one that was lost."""
+    house = House(limit=1)
+    used = await house.get()
+    again, ordinary = house.wait(Line.AGAIN), house.wait()
+    house.pool.release(used.real)
+    assert await ordinary.given is used
+    assert not again.given.done()
+    house.pool.release(used.real)
+    await house.settle()
+    assert used.closed
+    used.gone()
+    last = house.wait()
+    await house.accept()
+    new = await again.given
+    assert new is not used
+    house.pool.release(new.real)
+    assert await last.given is new
+
+
+async def test_a_connection_stays_while_a_new_one_is_being_made() -> None:
+    house = House(limit=2)
+    used = await house.get()
+    again = house.wait(Line.AGAIN)
+    house.pool.release(used.real)
+    assert not used.closed
+    await house.accept()
+    assert await again.given is not used
+
+
+async def test_who_waits_for_a_new_connection_hears_that_there_is_none() -> None:
+    house = House(limit=1)
+    again = house.wait(Line.AGAIN)
+    await house.accept(Refusal("upstream_unreachable", "refused"))
+    with pytest.raises(Refusal, match="refused"):
+        await again.given
 
 
 # Time, and the end.

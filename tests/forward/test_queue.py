@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.forward.queue import Line, Queue
 
-LINES = {"k": Line.KNOWN, "w": Line.WHOLE, "p": Line.PARTIAL}
+LINES = {"a": Line.AGAIN, "k": Line.KNOWN, "w": Line.WHOLE, "p": Line.PARTIAL}
 
 
 def _queue(*came: str, at: float = 0.0) -> Queue[str]:
@@ -19,7 +19,7 @@ def _queue(*came: str, at: float = 0.0) -> Queue[str]:
 
 
 def _all(queue: Queue[str]) -> list[str]:
-    return [queue.take() for _ in range(len(queue))]
+    return [queue.take(new=True) or "nobody" for _ in range(len(queue))]
 
 
 @pytest.mark.parametrize(
@@ -30,18 +30,19 @@ def _all(queue: Queue[str]) -> list[str]:
         pytest.param(["p1", "p2", "p3"], ["p1", "p2", "p3"], id="and in the last"),
         pytest.param(["p1", "p2", "w1", "w2", "k1", "k2"], ["k1", "w1", "p1", "k2", "w2", "p2"], id="in turn"),
         pytest.param(["w1", "w2", "w3", "p1"], ["w1", "p1", "w2", "w3"], id="nobody is kept waiting for ever"),
+        pytest.param(["k1", "w1", "a1", "p1", "a2"], ["a1", "a2", "k1", "w1", "p1"], id="who lost one comes first"),
     ],
 )
-def test_three_lines_are_served_in_turn(came: list[str], served: list[str]) -> None:
+def test_lines_are_served_in_turn(came: list[str], served: list[str]) -> None:
     assert _all(_queue(*came)) == served
 
 
 @pytest.mark.parametrize("crowd", ["p", "w"])
 def test_a_crowd_keeps_no_known_caller_waiting(crowd: str) -> None:
     queue = _queue(*(f"{crowd}{number}" for number in range(1000)))
-    queue.take()
+    queue.take(new=False)
     queue.put("known", Line.KNOWN, 1.0)
-    assert "known" in (queue.take(), queue.take())
+    assert "known" in (queue.take(new=False), queue.take(new=False))
 
 
 def test_since_when_somebody_waits() -> None:
@@ -63,6 +64,9 @@ def test_since_when_somebody_waits() -> None:
         ("k1 w1 w2", Line.WHOLE, None),
         ("k1 k2", Line.KNOWN, None),
         ("", Line.KNOWN, None),
+        ("a1 k1", Line.AGAIN, "k1"),
+        ("a1", Line.AGAIN, None),
+        ("a1", Line.KNOWN, None),
     ],
 )
 def test_who_makes_room(waiting: str, line: Line, displaced: str | None) -> None:
@@ -80,8 +84,13 @@ def test_who_leaves_is_not_served() -> None:
 
 
 def test_nobody_waits() -> None:
-    with pytest.raises(IndexError):
-        _queue().take()
+    assert _queue().take(new=True) is None
+
+
+def test_a_used_connection_is_not_for_who_needs_a_new_one() -> None:
+    queue = _queue("a1", "w1")
+    assert [queue.take(new=False), queue.take(new=False)] == ["w1", None]
+    assert len(queue) == 1
 
 
 @given(st.lists(st.sampled_from(list(Line))))
@@ -89,8 +98,8 @@ def test_everybody_is_served_once_and_in_order_within_a_line(kinds: list[Line]) 
     queue: Queue[tuple[Line, int]] = Queue()
     for number, kind in enumerate(kinds):
         queue.put((kind, number), kind, 0.0)
-    served = [queue.take() for _ in kinds]
+    served = [queue.take(new=True) for _ in kinds]
     assert not queue
     for kind in Line:
-        line = [number for one, number in served if one is kind]
+        line = [item[1] for item in served if item is not None and item[0] is kind]
         assert line == [number for number, one in enumerate(kinds) if one is kind]
