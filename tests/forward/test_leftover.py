@@ -45,7 +45,7 @@ class _Server:
         caller.send(b"1\r\ny\r\n")
         await until(lambda: select.select([raw], [], [], 0)[0])
         [connection] = self._rig.pool._busy
-        raw.send(answer)
+        assert raw.send(answer) == len(answer)
         raw.close()
         connection.write(b"1\r\nz\r\n")
 
@@ -80,6 +80,20 @@ async def test_a_token_that_is_refused_so_is_renewed_and_the_request_sent_again(
         again.close()
 
         assert answer == OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+
+async def test_a_large_answer_that_waits_for_a_token_in_vain() -> None:
+    body = b"0123456789" * 5_000
+    async with _bare() as (rig, server):
+        caller = await rig.call(POST)
+        head = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n" % len(body)
+        await server.leave(caller, await server.accept(), head + body)
+        await until(lambda: rig.tokens.refusals)
+        rig.tokens.recovers("failed")
+        answer = await caller.rest()
+
+        assert answer.startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+        assert answer.partition(b"\r\n\r\n")[2] == body
 
 
 async def test_a_body_that_nothing_but_the_end_frames_is_seen_to_be_cut() -> None:
