@@ -10,12 +10,15 @@ After a WebSocket handshake all bytes are the tunnel's. And the network's cuts m
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from tests.conformance.reader import Incomplete, Message, Unreadable, read_request, read_responses
 from trials.fuzz.cuts import cuts
 from trials.fuzz.wires import Wire, World, run
 
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
+"""They may come before a request (RFC 9112 §2.2)."""
 _SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 
@@ -107,7 +110,7 @@ async def _converse(pieces: list[bytes]) -> Seen:
 
 def _said(data: bytes) -> list[Said]:
     said: list[Said] = []
-    while data := data.lstrip(b"\r\n"):
+    while data := _EMPTY_LINES.sub(b"", data):
         try:
             message, data = read_request(data, generous=True)
         except Unreadable:
