@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
 
 from proxy import descriptors
 from proxy.admin.view import UpstreamView
 from proxy.clock import Clock
-from proxy.config.model import Address, Config, Limits, Proxy, TokenCache
+from proxy.config.model import Address, Auth, Config, Limits, Proxy, TokenCache
 from proxy.config.model import Upstream as Settings
 from proxy.errors import StartError
 from proxy.forward.guard import make_guard
@@ -28,7 +28,7 @@ from proxy.forward.upstream import Upstream
 from proxy.log import logger
 from proxy.stats import CacheStats, UpstreamStats
 from proxy.tasks import spawn
-from proxy.tokens import Identity, TokenSource, heirs, identity
+from proxy.tokens import Identity, TokenSource, combined, heirs, identity
 
 if TYPE_CHECKING:
     from proxy.tokens.shared.sharing import Engine, Sharing
@@ -178,14 +178,8 @@ class Assembly:
         """Start the new sources, tell the old ones of their secrets and settings, close those that nobody uses."""
         for source, names in self._names().items():
             if source in before:
-                settings = config.upstreams[names[0]]
-                source.update(
-                    settings.auth,
-                    tuple(names),
-                    extra_ca_file=settings.tls.ca_file,
-                    proxy=_token_proxy(settings),
-                    sharing=_sharing(self._engine, settings),
-                )
+                terms = _terms([config.upstreams[name] for name in names], self._engine)
+                source.update(names=tuple(names), **terms)
             else:
                 source.start()
         for source in before - {*self._sources.values()}:
@@ -202,7 +196,7 @@ class Assembly:
         sources: dict[str, TokenSource] = {}
         for key, names in wanted.items():
             before = inherited.get(key)
-            source = by_identity[before] if before else self._source(config.upstreams[names[0]], tuple(names), engine)
+            source = by_identity[before] if before else self._source(config, tuple(names), engine)
             sources |= dict.fromkeys(names, source)
         return sources
 
@@ -214,16 +208,9 @@ class Assembly:
 
         return Engine(RedisStore(settings), self._clock, self._random.random, self._cache_stats)
 
-    def _source(self, settings: Settings, names: tuple[str, ...], engine: Engine | None) -> TokenSource:
-        return TokenSource(
-            settings.auth,
-            names,
-            extra_ca_file=settings.tls.ca_file,
-            proxy=_token_proxy(settings),
-            clock=self._clock,
-            draw=self._random.random,
-            sharing=_sharing(engine, settings),
-        )
+    def _source(self, config: Config, names: tuple[str, ...], engine: Engine | None) -> TokenSource:
+        terms = _terms([config.upstreams[name] for name in names], engine)
+        return TokenSource(names=names, clock=self._clock, draw=self._random.random, **terms)
 
     def _names(self) -> dict[TokenSource, list[str]]:
         """By source, the upstreams that share it, in the order of the configuration."""
@@ -293,9 +280,22 @@ class Assembly:
         self._leaving.discard(listener)
 
 
-def _sharing(engine: Engine | None, settings: Settings) -> Sharing | None:
-    return None if engine is None else engine.share(settings.auth)
+class _Terms(TypedDict):
+    """What a token source is told of the upstreams that share it."""
+
+    auth: Auth
+    extra_ca_file: str | None
+    proxy: Proxy | None
+    sharing: Sharing | None
 
 
-def _token_proxy(settings: Settings) -> Proxy | None:
-    return settings.egress_proxy.token if settings.egress_proxy is not None else None
+def _terms(shared: Sequence[Settings], engine: Engine | None) -> _Terms:
+    """Those of upstreams whose token is the same. How the endpoint is reached, the first says that says anything."""
+    auth = combined([settings.auth for settings in shared])
+    proxies = (settings.egress_proxy.token for settings in shared if settings.egress_proxy is not None)
+    return {
+        "auth": auth,
+        "extra_ca_file": next((file for settings in shared if (file := settings.tls.ca_file)), None),
+        "proxy": next((proxy for proxy in proxies if proxy is not None), None),
+        "sharing": None if engine is None else engine.share(auth),
+    }

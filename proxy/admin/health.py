@@ -46,6 +46,8 @@ def health(token: TokenStatus, now: float) -> Health:
         if failing:
             return Health("bad", "No token yet", f"no token yet: {_why(token, now)}", False)
         return Health("busy", "First token", "no token yet: the first one is being fetched", False)
+    if token.ends_rest:  # Ready a moment ago, and no request has failed.
+        return Health("busy", "New token", "a request has ended the rest: a new token is being fetched", True)
     if failing:
         return Health("bad", "Token expired", f"the token has expired: {_why(token, now)}", False)
     return Health("busy", "New token", "the token has expired: a new one is being fetched", False)

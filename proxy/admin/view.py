@@ -68,6 +68,10 @@ class TokenStatus(Protocol):
         """No request came for `idle_after`, so that nothing is renewed until one does."""
 
     @property
+    def ends_rest(self) -> bool:
+        """The token ran out at rest, and a request has just begun to fetch the next one."""
+
+    @property
     def number(self) -> int:
         """Of the token that is held, counted from 1; 0 before the first."""
 

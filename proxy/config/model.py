@@ -213,7 +213,12 @@ class Auth(Mapping, frozen=True):
         Duration, about("no background renewal once no request came for this long; 0s: always renew", ge=0)
     ] = Duration(0)
     request_timeout: Annotated[Duration, about("limit of one call of the token endpoint", gt=0)] = Duration(10)
-    wait: Annotated[Duration, about("how long a request waits for a token before it gets 503", ge=0)] = Duration(5)
+    wait: Annotated[
+        Duration,
+        about(
+            "how long a request waits for a token before it gets 503, or for a renewal before a 401 is passed on", ge=0
+        ),
+    ] = Duration(5)
     tls: Annotated[Tls, about("TLS towards the token endpoint")] = Tls()
     """Of the token endpoint."""
 

@@ -78,6 +78,13 @@ counts is what it had when it connected. Numbers are those of the sidecar's own 
 comes as the overflow user, usually 65534 (`nobody`), so do not list that one. Of more than 256 groups only the first
 counts. Permissions of the socket come before all this (see `listen` as a mapping); the admin listener has only those.
 
+## Upstreams that share a token
+
+Upstreams whose `auth` has the same `token_url`, `client_id`, `client_secret`, `scopes` (in any order), `method` and
+`extra_params` share one token and its calls. It is renewed as early (`refresh_at`, `refresh_jitter`) and kept as long
+without a request (`idle_after`, 0s for ever) as any of them wants; a call has the longest `request_timeout`. Of
+`auth.tls`, of the upstream's `tls.ca_file` and of `egress_proxy`, the first upstream's that sets any are used.
+
 ## What is checked beyond single keys
 
 - Two upstreams may share one `listen` only with different prefixes; `admin.listen` needs a port of its own.

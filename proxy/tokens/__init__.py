@@ -18,7 +18,7 @@ a secret to anybody but the endpoint and, through `AccessToken.reveal`, the one 
 from __future__ import annotations
 
 from proxy.tokens.credentials import SecretUse
-from proxy.tokens.identity import Identity, heirs, identity, lasting_identity
+from proxy.tokens.identity import Identity, combined, heirs, identity, lasting_identity
 from proxy.tokens.interface import AccessToken, Recovery, TokenProvider
 from proxy.tokens.source import TokenSource
 from proxy.tokens.status import LastError, TokenStatus
@@ -32,6 +32,7 @@ __all__ = [
     "TokenProvider",
     "TokenSource",
     "TokenStatus",
+    "combined",
     "heirs",
     "identity",
     "lasting_identity",

@@ -12,7 +12,7 @@ from proxy.egress import EgressError
 from proxy.errors import TokenError
 from proxy.outgoing import Outgoing
 from proxy.secret import Secret
-from proxy.tls import TlsFileError
+from proxy.tls import TlsFileError, tls_failed
 from proxy.tokens.endpoint import BODY_STATUSES, Answer, Call
 
 
@@ -58,6 +58,9 @@ def describe(error: Exception, timeout: float) -> TokenError:
             return TokenError("tls", _certificate_problem(error))
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return TokenError("tls", "the TLS handshake with the token endpoint failed")
+        case aiohttp.ClientOSError(__cause__=ssl.SSLError() as cause):
+            # In TLS 1.3 a server says only after the handshake that it does not accept a client's certificate.
+            return TokenError("tls", f"the token endpoint: {tls_failed(cause)}")
         case aiohttp.ClientConnectorDNSError():
             return TokenError("connection", "the token endpoint's name cannot be resolved")
         case aiohttp.ServerDisconnectedError():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
-from proxy.config.model import Auth, Value
+import msgspec
+
+from proxy.config.model import Auth, Tls, Value
 
 
 class Identity(NamedTuple):
@@ -44,6 +47,23 @@ def identity(auth: Auth) -> Identity:
 def lasting_identity(auth: Auth) -> Identity:
     """What stays of `identity` whatever becomes of the secrets."""
     return identity(auth).lasting
+
+
+def combined(auths: Sequence[Auth]) -> Auth:
+    """The settings by which upstreams of one identity get their one token, whatever their order.
+
+    It is renewed as early, and kept as long without a request, as any of them wants; a call may take as long as the
+    most patient allows. Of certificates, the first upstream's that names any are used.
+    """
+    eager = min(auths, key=lambda auth: (auth.refresh_at, auth.refresh_jitter))
+    return msgspec.structs.replace(
+        auths[0],
+        refresh_at=eager.refresh_at,
+        refresh_jitter=eager.refresh_jitter,
+        idle_after=max((auth.idle_after for auth in auths), key=lambda seconds: seconds or inf),  # 0: for ever
+        request_timeout=max(auth.request_timeout for auth in auths),
+        tls=next((auth.tls for auth in auths if auth.tls != Tls()), Tls()),
+    )
 
 
 def heirs(wanted: Mapping[Identity, Sequence[str]], present: Mapping[str, Identity]) -> dict[Identity, Identity]:

@@ -128,6 +128,8 @@ class TokenSource:
         self._until: Reading | None = None
         self._began = self._asked
         """When the last fetch was started."""
+        self._ends_rest = False
+        """It was started by a request after a rest in which the token ran out."""
         self._overdue_since: float | None = None
         self._closed = False
 
@@ -296,6 +298,7 @@ class TokenSource:
             origin=None if token is None else self._origin,
             secret=self._credentials.in_use,
             secrets=self._credentials.uses(),
+            ends_rest=self._ends_rest and self._fetch is not None,
         )
 
     def __repr__(self) -> str:
@@ -321,6 +324,8 @@ class TokenSource:
             return self._access if decision.usable else None
         if decision.fetch:
             self._began, self._overdue_since = now, None
+            rests = self._auth.idle_after > 0 and decision.state is State.EXPIRED
+            self._ends_rest = rests and event is Event.REQUEST and self._retry_at is None
             self._fetch = spawn(self._run(now), name=f"token-fetch {self._journal.label}")
             self._fetch.add_done_callback(self._ended)
             decision = self._decide(now, event)

@@ -53,3 +53,5 @@ class TokenStatus:
     """Which of the secrets works, as `1 of 2`."""
     secrets: tuple[SecretUse, ...]
     """What is known of each of them."""
+    ends_rest: bool = False
+    """The token ran out at rest, and a request has just begun to fetch the next one."""

@@ -47,6 +47,7 @@ class Token:
     state: str = "FRESH"
     usable: bool = True
     at_rest: bool = False
+    ends_rest: bool = False
     number: int = 3
     token_id: str | None = "1f2e3d4c"
     scopes: tuple[str, ...] = ("mydomain.com/API_ACCESS",)

@@ -29,6 +29,7 @@ INVALID = "invalid_client: the token endpoint does not accept this client id and
         (expired(), "busy", False, "the token has expired: a new one is being fetched"),
         (failing(expired()), "bad", False, f"the token has expired: {INVALID} (next attempt in 18 s)"),
         (expired(at_rest=True), "rest", True, "no request came lately; the next one fetches a token"),
+        (expired(ends_rest=True), "busy", True, "a request has ended the rest: a new token is being fetched"),
         (failing(expired(at_rest=True)), "rest", True, "no request came lately; the next one fetches a token"),
     ],
 )

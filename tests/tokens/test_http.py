@@ -307,6 +307,14 @@ async def test_a_certificate_renewed_on_disk_is_used_at_the_next_call(authority:
 # -------------------------------------------------------------------------------------------------- errors in words
 
 
+def _alert() -> Exception:
+    """How aiohttp tells that a server has ended TLS after the handshake."""
+    error = aiohttp.ClientOSError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED]")
+    error.__cause__ = cause = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED]")
+    cause.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    return error
+
+
 def _key() -> aiohttp.client_reqrep.ConnectionKey:
     return aiohttp.client_reqrep.ConnectionKey("idp", 443, True, True, None, None, None)
 
@@ -324,6 +332,7 @@ def _key() -> aiohttp.client_reqrep.ConnectionKey:
             "connection",
             "the token endpoint's name cannot be resolved",
         ),
+        (_alert(), "tls", "the token endpoint: TLS failed: TLSV13_ALERT_CERTIFICATE_REQUIRED"),
         (OSError(), "connection", "there is no connection to the token endpoint"),
         (ValueError("quotes"), "connection", "the call of the token endpoint failed (ValueError)"),
         (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Tls, Url, Value
-from proxy.tokens import Identity, heirs, identity, lasting_identity
+from proxy.config.model import Duration, Tls, Url, Value
+from proxy.tokens import Identity, combined, heirs, identity, lasting_identity
 from tests.growth import FEW, MANY, grows_linearly
 from tests.tokens.helpers import OTHER_SECRET, SECRET, make_auth
 
@@ -105,3 +105,27 @@ def test_thousands_of_new_secrets_are_not_compared_with_all_the_old_ones(client:
         return heirs({key: [name] for name, key in wanted.items()}, present)
 
     assert grows_linearly(lambda: change(FEW), lambda: change(MANY))
+
+
+LATE = {"refresh_at": 0.9, "refresh_jitter": 0.02, "idle_after": Duration(60), "request_timeout": Duration(3)}
+EARLY = {"refresh_at": 0.5, "refresh_jitter": 0.1, "idle_after": Duration(600), "request_timeout": Duration(9)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_those_that_share_a_token_the_most_demanding_decides(turned: bool) -> None:
+    auths = [make_auth(**LATE), make_auth(**EARLY)]
+    both = combined(auths[::-1] if turned else auths)
+    assert (both.refresh_at, both.refresh_jitter) == (0.5, 0.1)
+    assert (both.idle_after, both.request_timeout) == (Duration(600), Duration(9))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_that_is_always_renewed_is_always_renewed_for_all(turned: bool) -> None:
+    auths = [make_auth(idle_after=Duration(60)), make_auth(idle_after=Duration(0))]
+    assert combined(auths[::-1] if turned else auths).idle_after == Duration(0)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_certificates_for_the_token_endpoint_are_those_of_the_one_that_names_any(turned: bool) -> None:
+    auths = [make_auth(), make_auth(tls=Tls(ca_file="/ca.pem"))]
+    assert combined(auths[::-1] if turned else auths).tls.ca_file == "/ca.pem"

@@ -267,10 +267,20 @@ async def test_nothing_is_renewed_at_rest_and_the_next_request_wakes_it() -> Non
     assert (bench.calls, status.state, status.at_rest, status.usable) == (1, "EXPIRED", True, False)
     assert status.next_attempt_at is None
     assert bench.source.alive()
+    assert bench.source.current() is None
+    assert bench.source.status().ends_rest, "nothing is wrong yet: the first request waits for what it has begun"
     request = spawn(bench.source.wait(5), name="request")
     await settle()
     assert request.result().number == 2
-    assert not bench.source.status().at_rest
+    status = bench.source.status()
+    assert (status.at_rest, status.ends_rest) == (False, False)
+
+
+async def test_a_token_that_ran_out_while_the_process_stood_still_ends_no_rest() -> None:
+    bench = await Bench(idle_after=0).started()
+    bench.clock.set_wall(7200)
+    assert bench.source.current() is None
+    assert not bench.source.status().ends_rest
 
 
 async def test_a_request_at_rest_takes_a_stale_token_and_starts_its_renewal() -> None:
