@@ -61,6 +61,8 @@ def describe(error: Exception, timeout: float) -> TokenError:
         case aiohttp.ClientOSError(__cause__=ssl.SSLError() as cause):
             # In TLS 1.3 a server says only after the handshake that it does not accept a client's certificate.
             return TokenError("tls", f"the token endpoint: {tls_failed(cause)}")
+        case aiohttp.ClientOSError(__cause__=aiohttp.ClientConnectionResetError()):
+            return TokenError("connection", "the token endpoint closed the connection before it had the request")
         case aiohttp.ClientConnectorDNSError():
             return TokenError("connection", "the token endpoint's name cannot be resolved")
         case aiohttp.ServerDisconnectedError():

@@ -315,6 +315,13 @@ def _alert() -> Exception:
     return error
 
 
+def _unsent() -> Exception:
+    """How aiohttp tells that the connection ended while it sent the request."""
+    error = aiohttp.ClientOSError(None, "Can not write request body for https://idp/")
+    error.__cause__ = aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+    return error
+
+
 def _key() -> aiohttp.client_reqrep.ConnectionKey:
     return aiohttp.client_reqrep.ConnectionKey("idp", 443, True, True, None, None, None)
 
@@ -332,6 +339,7 @@ def _key() -> aiohttp.client_reqrep.ConnectionKey:
             "connection",
             "the token endpoint's name cannot be resolved",
         ),
+        (_unsent(), "connection", "the token endpoint closed the connection before it had the request"),
         (_alert(), "tls", "the token endpoint: TLS failed: TLSV13_ALERT_CERTIFICATE_REQUIRED"),
         (OSError(), "connection", "there is no connection to the token endpoint"),
         (ValueError("quotes"), "connection", "the call of the token endpoint failed (ValueError)"),
