@@ -52,7 +52,7 @@ TOKEN: Final[dict[Reason, Explanation]] = {
     "throttled": Explanation(
         "the token endpoint asks for fewer calls",
         "Nothing now: it is tried again as asked. If it lasts, see which others of the account and region call it "
-        "(Cognito: 150 calls a second), and lengthen the token's life.",
+        "(Cognito: 150 calls a second), lengthen the token's life, and let many sidecars share tokens (token_cache).",
     ),
     "server_error": Explanation(
         "the token endpoint failed",
