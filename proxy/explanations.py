@@ -52,7 +52,7 @@ TOKEN: Final[dict[Reason, Explanation]] = {
     "throttled": Explanation(
         "the token endpoint asks for fewer calls",
         "Nothing now: it is tried again as asked. If it lasts, see which others of the account and region call it "
-        "(Cognito: 150 calls a second), and lengthen the token's life.",
+        "(Cognito: 150 calls a second), lengthen the token's life, and let many sidecars share tokens (token_cache).",
     ),
     "server_error": Explanation(
         "the token endpoint failed",
@@ -220,9 +220,23 @@ OTHER: Final[dict[str, Explanation]] = {
         "Whoever runs the server should renew it; a certificate that has ended stops every request.",
     ),
     # The configuration's values.
+    "variable_not_set": Explanation(
+        "a value comes from an environment variable, and there is none of this name here",
+        "Set it where the sidecar is started (in a container: env or envFrom), or correct its name; run doctor where "
+        "the sidecar runs.",
+    ),
+    "file_unreadable": Explanation(
+        "a value comes from a file, and the file cannot be read here",
+        "Check the path (relative ones begin at the configuration's folder), the mount, and that the sidecar's user "
+        "may read the file and search its folders.",
+    ),
+    "secret_of_other_form": Explanation(
+        "the secret can be read, but what the value should be is not in it",
+        "Compare key with the names in the secret's JSON object; leave key out for a secret that is plain text.",
+    ),
     "looks_wrong": Explanation(
         "the value does not look like what it should be",
-        "Look for quotes, spaces or a placeholder in the file or variable that it comes from.",
+        "Look for quotes, spaces, a line break or a placeholder where it comes from, and that it is not empty.",
     ),
     # The token.
     "scopes_missing": Explanation(
@@ -267,6 +281,23 @@ OTHER: Final[dict[str, Explanation]] = {
         "the REST API's authorizer refuses the token",
         "Give the method an OAuth scope (without one an access token is taken for an ID token and refused), ask "
         "for that scope, and check the authorizer's user pool; deploy the stage after a change.",
+    ),
+    "rest_unauthorized_as_sent": Explanation(
+        "the REST API's authorizer refuses the token, or does not look for it where and as it is sent",
+        "Compare auth.header and auth.scheme with the authorizer's token source, Authorization with Bearer or the bare "
+        "token as a rule; if they are right, give the method an OAuth scope, ask for that scope, and check the "
+        "authorizer's user pool.",
+    ),
+    "not_authorized_as_sent": Explanation(
+        "the upstream refuses the token, or does not look for it where and as it is sent",
+        "Compare auth.header and auth.scheme with what the upstream wants, Authorization with Bearer as a rule; if "
+        "they are right, its issuer, audience and scopes with what the token says (`token NAME --decode`).",
+    ),
+    "signature_disputed": Explanation(
+        "the authorizer finds fault with the signature, though it is by a key of the token's issuer: it sees something "
+        "other than the token, or looks at another issuer's keys",
+        "Compare auth.scheme and auth.header with the authorizer's identity source, Bearer in Authorization as a rule, "
+        "and the authorizer's issuer and audience with the token's (`token NAME --decode`).",
     ),
     "rest_unknown_route": Explanation(
         "the REST API has no such route: to an unknown path or method it says `Missing Authentication Token` or, with "
@@ -333,9 +364,11 @@ OTHER: Final[dict[str, Explanation]] = {
 
 
 def explain(name: str) -> Explanation:
-    """The explanation of a reason, of a name of `OTHER`, or of one of `CACHE` after `cache:`. Raises KeyError."""
-    if name.startswith("cache:"):
-        return CACHE[name.removeprefix("cache:")]
+    """The explanation of a reason, of a name of `OTHER`, of one of `CACHE` after `cache:`, or of one of `SECRETS` after
+    `secret:`. Raises KeyError."""
+    for prefix, table in (("cache:", CACHE), ("secret:", SECRETS)):
+        if name.startswith(prefix):
+            return table[name.removeprefix(prefix)]
     return OTHER[name] if name in OTHER else TOKEN[name]  # type: ignore[index]
 
 

@@ -45,6 +45,10 @@ def test_secrets_have_reasons_of_their_own() -> None:
     assert secret_remedy("nothing") == ""
 
 
+def test_a_finding_may_name_them() -> None:
+    assert explain("secret:timeout") == SECRETS["timeout"] != explain("timeout")
+
+
 def test_the_token_cache_has_troubles_of_its_own() -> None:
     assert {*CACHE} == {*get_args(Trouble)}
     assert explain("cache:timeout") == CACHE["timeout"] != explain("timeout")

@@ -132,7 +132,7 @@ class _Answer:
         self.length += len(piece)
 
     def judge_form(self) -> None:
-        """Whether an answer of the sidecar's own is as docs and contract say."""
+        """Whether an answer of the sidecar's own is as docs/troubleshooting.md says."""
         if not self.error:
             return
         try:

@@ -102,7 +102,10 @@ def _tokens(upstreams: Sequence[UpstreamView]) -> Iterable[Metric]:
     )
     usable = _gauge("token_usable", "1 while a request is sent with the token that is there, else 0.")
     at_rest = _gauge("token_at_rest", "1 while nothing is renewed since no request came for auth.idle_after, else 0.")
-    consecutive = _gauge("token_consecutive_failures", "Failed calls of the token endpoint since the last success.")
+    consecutive = _gauge(
+        "token_consecutive_failures",
+        "Failed attempts to get a token since the last success, also those told of another sidecar's failed call.",
+    )
     required = _gauge("upstream_required", "1 where the sidecar is not ready without this upstream's token, else 0.")
     waiters = _gauge("token_waiters", "Requests that wait for a token right now.")
     in_use = _gauge(

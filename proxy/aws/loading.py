@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from proxy import log
 from proxy.aws.reader import Reader
@@ -15,11 +16,13 @@ from proxy.config.secrets import Held, Secrets, SecretsNeeded, Unread
 from proxy.errors import SecretsUnavailable
 from proxy.tasks import spawn
 
+T = TypeVar("T")
+
 Load = Callable[[Secrets], Loaded]
 """Loads a configuration with the secrets that are held. Blocks for no longer than files do."""
 
 
-def load_once(load: Load) -> Loaded:
+def load_once(load: Callable[[Secrets], T]) -> T:
     """For commands that run to an end: each secret is read once, on this thread. Raises ConfigError."""
     held: dict[SecretRef, Held | Unread] = {}
     try:

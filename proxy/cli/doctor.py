@@ -13,12 +13,14 @@ import click
 
 from proxy import hardening
 from proxy.cli.command import Command, config_option
-from proxy.cli.loading import load_config
+from proxy.cli.loading import load_config_in_part
 from proxy.cli.loop import run_async
 from proxy.cli.output import one_line
 from proxy.clock import SystemClock
-from proxy.config.model import TokenCache, Upstream
-from proxy.doctor import Finding, Mark, examine, examine_cache
+from proxy.config.loading import Part
+from proxy.config.model import Upstream
+from proxy.config.walk import BROKEN
+from proxy.doctor import Finding, Mark, examine, examine_cache, look_at_unusable
 from proxy.doctor.asking import Asked
 
 _MARKS: Final = {Mark.OK: ("✓", "ok", "32"), Mark.WARN: ("!", "!", "33"), Mark.FAIL: ("✗", "FAIL", "31")}
@@ -58,7 +60,7 @@ def _method(_: click.Context, param: click.Parameter, value: str) -> str:
     ],
     exit_codes={
         0: "Nothing fails; there may be warnings.",
-        1: "Something fails, or secrets in Secrets Manager cannot be read just now.",
+        1: "Something fails, which may be that a file, a variable or a secret cannot be read.",
         2: "The configuration is wrong, or it has no upstream of that name.",
     },
 )
@@ -78,49 +80,64 @@ def command(
     """Try everything that a request needs, for each upstream or those named: the token endpoint's name, connection and
     TLS; the credentials; a token, its scopes, issuer, life and signature; this machine's clock; the upstream without
     the token and with it; and the token cache, where there is one. What an API Gateway's answer means is said in words.
+    Where a file, a variable or a secret cannot be read, all that does not depend on it is tried.
 
     It uses the configuration but no running sidecar, and changes nothing. It asks for a token with each configured
     secret, and each is a call that Cognito bills.
     """
     hardening.keep_to_itself(os.environ)
-    loaded = load_config(config).config
-    upstreams, cache = loaded.upstreams, loaded.token_cache
+    part = load_config_in_part(config)
+    upstreams = part.config.upstreams
     for name in names:
         if name not in upstreams:
             raise click.UsageError(f"No such upstream '{name}'. The configuration has {', '.join(upstreams)}.")
     chosen = {name: upstreams[name] for name in names or upstreams}
-    found = run_async(_all(chosen, Asked(method, path), silent=as_json))
-    shared = None if cache is None else run_async(_cache(cache, silent=as_json))
-    good = all(finding.mark is not Mark.FAIL for findings in (*found.values(), shared or ()) for finding in findings)
+    found = run_async(_all(chosen, Asked(method, path), part, silent=as_json))
+    others = run_async(_others(part, silent=as_json))
+    good = all(
+        finding.mark is not Mark.FAIL for findings in (*found.values(), *others.values()) for finding in findings
+    )
     if as_json:
         told = {"ok": good, "upstreams": {name: _plain(findings) for name, findings in found.items()}}
-        told |= {} if shared is None else {"token_cache": _plain(shared)}
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(told | {name: _plain(findings) for name, findings in others.items()}, indent=2))
     ctx.exit(0 if good else 1)
 
 
-async def _all(upstreams: Mapping[str, Upstream], asked: Asked, *, silent: bool) -> dict[str, list[Finding]]:
+async def _all(
+    upstreams: Mapping[str, Upstream], asked: Asked, part: Part, *, silent: bool
+) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
     for index, (name, upstream) in enumerate(upstreams.items()):
-        if not silent:
-            click.echo(("\n" if index else "") + _styled(name, "1") + f"  {upstream.url}", color=True)
-        findings = found[name] = []
-        async for finding in examine(upstream, asked, SystemClock()):
-            findings.append(finding)
-            if not silent:
-                show(finding)
+        _head(name, upstream.url, silent=silent, first=not index)
+        steps = examine(upstream, asked, SystemClock(), part.lacks(f"upstreams.{name}."))
+        found[name] = [_seen(finding, silent=silent) async for finding in steps]
     return found
 
 
-async def _cache(settings: TokenCache, *, silent: bool) -> list[Finding]:
+async def _others(part: Part, *, silent: bool) -> dict[str, list[Finding]]:
+    """Of what belongs to no upstream: the token cache, and other values that cannot be used, by the names in --json."""
+    found: dict[str, list[Finding]] = {}
+    settings = part.config.token_cache
+    if settings is not None:
+        _head("token_cache", settings.url.reveal(), silent=silent)
+        steps = examine_cache(settings, SystemClock(), part.lacks("token_cache."))
+        found["token_cache"] = [_seen(finding, silent=silent) async for finding in steps]
+    if lacks := [lack for lack in part.unusable if not lack.path.startswith(("upstreams.", "token_cache."))]:
+        _head("configuration", BROKEN, silent=silent)
+        found["configuration"] = [_seen(finding, silent=silent) for finding in look_at_unusable(lacks)]
+    return found
+
+
+def _head(name: str, place: object, *, silent: bool, first: bool = False) -> None:
     if not silent:
-        click.echo("\n" + _styled("token_cache", "1") + f"  {settings.url.reveal()}", color=True)
-    findings = []
-    async for finding in examine_cache(settings, SystemClock()):
-        findings.append(finding)
-        if not silent:
-            show(finding)
-    return findings
+        where = "" if place is BROKEN else f"  {place}"
+        click.echo(("" if first else "\n") + _styled(name, "1") + where, color=True)
+
+
+def _seen(finding: Finding, *, silent: bool) -> Finding:
+    if not silent:
+        show(finding)
+    return finding
 
 
 def show(finding: Finding) -> None:

@@ -7,6 +7,7 @@ import os
 from proxy import config as configuration
 from proxy.aws import load_once
 from proxy.cli.finding import config_path
+from proxy.config.loading import Part
 from proxy.config.model import Loaded
 
 
@@ -17,3 +18,9 @@ def load_config(named: str | None) -> Loaded:
     """
     path = config_path(named)
     return load_once(lambda secrets: configuration.load(path, environ=os.environ, secrets=secrets))
+
+
+def load_config_in_part(named: str | None) -> Part:
+    """The same for a command that has something to say where values cannot be read. Raises ConfigError."""
+    path = config_path(named)
+    return load_once(lambda secrets: configuration.load_in_part(path, environ=os.environ, secrets=secrets))

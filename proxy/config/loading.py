@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,7 +19,7 @@ from proxy.config.model import Address, Config, Egress, Loaded, Upstream
 from proxy.config.scalars import InvalidError
 from proxy.config.secrets import Secrets, SecretsNeeded
 from proxy.config.values import Sources, read_bytes
-from proxy.config.walk import BROKEN, Walk
+from proxy.config.walk import BROKEN, Unusable, Walk
 from proxy.errors import ConfigError, SecretsUnavailable
 from proxy.socketfile import Access
 
@@ -44,6 +44,19 @@ _FLAGS = {
 NO_SECRETS: Secrets = MappingProxyType({})
 
 
+class Part(NamedTuple):
+    """A configuration whose text is right. It is for looking at: a sidecar serves none that lacks a value."""
+
+    config: Config
+    """BROKEN in the places of the values that cannot be used; of mappings they are left out."""
+    unusable: tuple[Unusable, ...]
+
+    def lacks(self, prefix: str) -> list[Unusable]:
+        """Those whose paths begin like this, by what comes after it."""
+        below = (lack for lack in self.unusable if lack.path.startswith(prefix))
+        return [lack._replace(path=lack.path.removeprefix(prefix)) for lack in below]
+
+
 def load(path: str, *, environ: Mapping[str, str], secrets: Secrets = NO_SECRETS) -> Loaded:
     """Read and check the configuration file at `path`, and all values that it takes from elsewhere.
 
@@ -52,6 +65,20 @@ def load(path: str, *, environ: Mapping[str, str], secrets: Secrets = NO_SECRETS
     are what to watch for a change for the better. SecretsUnavailable, one kind of it, is raised where nothing is wrong
     but that secrets cannot be read just now.
     """
+    return _loaded(*_file(path, environ, secrets), _as_written, environ)
+
+
+def load_in_part(path: str, *, environ: Mapping[str, str], secrets: Secrets = NO_SECRETS) -> Part:
+    """The same where values that come from elsewhere may be lacking: they are told beside what is there.
+
+    Raises ConfigError with all problems if any is of another kind, and SecretsNeeded.
+    """
+    raw, sources = _file(path, environ, secrets)
+    config, walk = _walked(raw, sources, _as_written, environ, in_part=True)
+    return Part(config, tuple(walk.unusable))
+
+
+def _file(path: str, environ: Mapping[str, str], secrets: Secrets) -> tuple[dict[Any, Any], Sources]:
     try:
         here = os.path.abspath(path)
     except OSError:
@@ -64,7 +91,11 @@ def load(path: str, *, environ: Mapping[str, str], secrets: Secrets = NO_SECRETS
         raw = _parse(content)
     except InvalidError as error:
         raise ConfigError([f"{path}: {error}"], sources.files) from None
-    return _loaded(raw, sources, lambda key: key, environ)
+    return raw, sources
+
+
+def _as_written(path: str) -> str:
+    return path
 
 
 def _parse(content: bytes) -> dict[Any, Any]:
@@ -119,18 +150,30 @@ def _flag(path: str) -> str:
 
 
 def _loaded(raw: dict[Any, Any], sources: Sources, name: Callable[[str], str], environ: Mapping[str, str]) -> Loaded:
+    config, _ = _walked(raw, sources, name, environ)
+    _note_certificates(config, sources)
+    return Loaded(config, sources.hash, sources.files, sources.variables, sources.secrets)
+
+
+def _walked(
+    raw: dict[Any, Any],
+    sources: Sources,
+    name: Callable[[str], str],
+    environ: Mapping[str, str],
+    *,
+    in_part: bool = False,
+) -> tuple[Config, Walk]:
+    """What was read, checked, with what holds for several upstreams put into each."""
     walk = Walk(sources, name)
     config = walk.config(raw)
     check(config, walk.say, name)
     egress = _environments_proxies(config, environ, walk)
-    if walk.problems:
+    if len(walk.problems) > (len(walk.unusable) if in_part else 0):
         kind = SecretsUnavailable if walk.passing == len(walk.problems) else ConfigError
         raise kind(walk.problems, sources.files)
     if sources.missing:
         raise SecretsNeeded(sources.missing, config)
-    config = _with_proxies(_with_peers(_with_access(config)), egress, sources)
-    _note_certificates(config, sources)
-    return Loaded(config, sources.hash, sources.files, sources.variables, sources.secrets)
+    return _with_proxies(_with_peers(_with_access(config)), egress, sources), walk
 
 
 def _with_access(config: Config) -> Config:

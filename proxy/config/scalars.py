@@ -33,6 +33,17 @@ class InvalidError(ValueError):
     """Text that cannot be used; the message says what is wrong, without the text."""
 
 
+class ElsewhereError(InvalidError):
+    """The configuration's own text is right, but what it points to is not there or is no good."""
+
+    def __init__(self, problem: str, explanation: str, remedy: str = "") -> None:
+        self.problem = problem
+        """The message less what to do about it."""
+        self.explanation = explanation
+        """A name of `proxy.explanations`."""
+        super().__init__(f"{problem}. {remedy}" if remedy else problem)
+
+
 def parse_duration(raw: object) -> Duration:
     """Seconds from `250ms`, `30s`, `5m`, `1h`, or a number with or without quotes. At most a year."""
     if isinstance(raw, str):

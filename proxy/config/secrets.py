@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from proxy.config.model import SecretRef, Value
-from proxy.config.scalars import InvalidError
+from proxy.config.scalars import ElsewhereError, InvalidError
 from proxy.config.words import got, key_name, suggest
 from proxy.errors import SidecarError
 from proxy.explanations import secret_remedy
@@ -22,6 +22,8 @@ _KEYS: Final = ("secrets_manager", "key", "region")
 _NAME: Final = r"[A-Za-z0-9/_+=.@!-]{1,512}"
 _ARN: Final = r"arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):[0-9]{12}:secret:" + _NAME
 _REGION: Final = r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}"
+_OTHER_FORM: Final = "secret_of_other_form"
+"""The explanation of a secret that was read but lacks the value."""
 _MOST_KEYS: Final = 12
 """Of a secret that a message names."""
 
@@ -77,7 +79,7 @@ class NotReadYet(InvalidError):
     """The value is in a secret that the snapshot does not have."""
 
 
-class PassingError(InvalidError):
+class PassingError(ElsewhereError):
     """The value cannot be read just now."""
 
 
@@ -111,8 +113,8 @@ def current(source: Source, secrets: Secrets) -> Value:
     if state is None:
         raise NotReadYet("not read yet")
     if isinstance(state, Unread):
-        what = f"{source.ref}: {state.detail}. {secret_remedy(state.reason)}"
-        raise (PassingError if state.passing else InvalidError)(what.rstrip())
+        kind = PassingError if state.passing else ElsewhereError
+        raise kind(f"{source.ref}: {state.detail}", f"secret:{state.reason}", secret_remedy(state.reason))
     return Value(_text(source, state.current), source.origin)
 
 
@@ -136,17 +138,19 @@ def _text(source: Source, secret: Value) -> str:
         members = None
     if not isinstance(members, dict):
         if source.key:
-            raise InvalidError(f"{source.ref} is plain text, not a JSON object: leave out key")
+            raise ElsewhereError(f"{source.ref} is plain text, not a JSON object: leave out key", _OTHER_FORM)
         # Files that were made with an editor or with `echo` end in a line break.
         return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
     there = _listed(members)
     if not source.key:
-        raise InvalidError(f"{source.ref} is a JSON object: say with key: which member is meant; it has {there}")
+        what = f"{source.ref} is a JSON object: say with key: which member is meant; it has {there}"
+        raise ElsewhereError(what, _OTHER_FORM)
     if source.key not in members:
-        raise InvalidError(f"{source.ref} has no key {key_name(source.key)}; it has {there}")
+        raise ElsewhereError(f"{source.ref} has no key {key_name(source.key)}; it has {there}", _OTHER_FORM)
     value = members[source.key]
     if not isinstance(value, str):
-        raise InvalidError(f"{source.ref}, key {key_name(source.key)}: expected a string, got {got(value)}")
+        what = f"{source.ref}, key {key_name(source.key)}: expected a string, got {got(value)}"
+        raise ElsewhereError(what, _OTHER_FORM)
     return value
 
 

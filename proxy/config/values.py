@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from proxy.config import secrets as manager
 from proxy.config.model import SecretRef, Value
-from proxy.config.scalars import InvalidError, file_path
+from proxy.config.scalars import ElsewhereError, InvalidError, file_path
 from proxy.config.secrets import NotReadYet, Secrets
 from proxy.config.words import got, suggest
 
@@ -98,7 +98,8 @@ class Sources:
     def read(self, raw: object) -> Value:
         """The value that `raw` (text, or a mapping that names one source) stands for. Raises InvalidError.
 
-        Of its kinds, NotReadYet is no problem of the configuration, and PassingError one that time may solve.
+        Of its kinds, NotReadYet is no problem of the configuration, ElsewhereError is not one of its text, and
+        PassingError one that time may solve.
         """
         value = self._read(raw)
         self.note(value.reveal().encode("utf-8", "surrogatepass"))
@@ -137,7 +138,7 @@ class Sources:
             raise InvalidError("env: expected the plain name of an environment variable, such as CLIENT_ID")
         text = self._environ.get(name)
         if text is None:
-            raise InvalidError(f"environment variable {name} is not set")
+            raise ElsewhereError(f"environment variable {name} is not set", "variable_not_set")
         self._variables[name] = None
         return Value(text, f"env {name}")
 
@@ -155,9 +156,9 @@ class Sources:
         try:
             text = read_bytes(path).decode("utf-8-sig")
         except InvalidError as error:
-            raise InvalidError(f"file {path} {error}") from None
+            raise ElsewhereError(f"file {path} {error}", "file_unreadable") from None
         except UnicodeDecodeError:
-            raise InvalidError(f"file {path} is not UTF-8 text") from None
+            raise ElsewhereError(f"file {path} is not UTF-8 text", "looks_wrong") from None
         # Editors and `echo` end a file with a line break that is no part of the secret.
         text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
         return Value(text, f"file {path}")

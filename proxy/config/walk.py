@@ -1,14 +1,14 @@
 """From what YAML gave to the model, with every problem on the way: a problem never hides the next one.
 
 A part that could not be read becomes BROKEN, so that the rest can still be built and checked. A model that
-holds BROKEN anywhere is never given out: `problems` is not empty then.
+holds BROKEN anywhere is never served: `problems` is not empty then.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,7 @@ from proxy.config.model import (
 from proxy.config.scalars import (
     A_DURATION,
     A_SIZE,
+    ElsewhereError,
     InvalidError,
     file_path,
     has_control,
@@ -64,6 +65,17 @@ class _Broken:
 BROKEN: Any = _Broken()
 
 
+class Unusable(NamedTuple):
+    """A value that comes from elsewhere, and cannot be had from there or cannot be used."""
+
+    path: str
+    """Of its key."""
+    problem: str
+    """What is wrong, on one line."""
+    explanation: str
+    """A name of `proxy.explanations`."""
+
+
 class Walk:
     """One reading of one configuration."""
 
@@ -71,6 +83,8 @@ class Walk:
         self.problems: list[str] = []
         self.passing = 0
         """How many of the problems may pass without anything being changed in the file."""
+        self.unusable: list[Unusable] = []
+        """Those of the problems that are of values from elsewhere."""
         self._sources = sources
         self.name = name
         """What a person calls the key at a path: the path itself, or a command's flag."""
@@ -107,6 +121,8 @@ class Walk:
         except InvalidError as error:
             self.say(path, str(error))
             self.passing += isinstance(error, PassingError)
+            if isinstance(error, ElsewhereError):
+                self.unusable.append(Unusable(path, error.problem, error.explanation))
             return BROKEN
 
     def _mapping(self, kind: Any, raw: dict[Any, Any], path: str) -> Any:
@@ -191,9 +207,10 @@ class Walk:
             rules.TEXTS[form.rule](value.reveal())
         except InvalidError as error:
             # A value from elsewhere is named, since its text is not in the file for the reader to look at.
-            origin = _ORIGINS.get(value.origin.partition(" ")[0])
-            whence = f"{origin} {value.origin.partition(' ')[2]}: " if origin else ""
-            raise InvalidError(f"{whence}{error}") from None
+            kind, _, place = value.origin.partition(" ")
+            if kind not in _ORIGINS:
+                raise
+            raise ElsewhereError(f"{_ORIGINS[kind]} {place}: {error}", "looks_wrong") from None
         return value
 
     def _unix_socket(self, raw: dict[Any, Any], path: str) -> Any:

@@ -9,14 +9,15 @@
     cache.py        the token cache that sidecars share
     examination.py  the steps of one upstream, in order
 
-It uses the configuration and its credentials, needs no running sidecar, and changes nothing. Each token that it asks
-for is a call that is billed. It must never show a credential or a token.
+It uses the configuration and its credentials, as far as these can be read, needs no running sidecar, and changes
+nothing. Each token that it asks for is a call that is billed. It must never show a credential or a token.
 """
 
 from __future__ import annotations
 
 from proxy.doctor.cache import examine_cache
+from proxy.doctor.claims import look_at_unusable
 from proxy.doctor.examination import examine
 from proxy.doctor.finding import Finding, Mark
 
-__all__ = ["Finding", "Mark", "examine", "examine_cache"]
+__all__ = ["Finding", "Mark", "examine", "examine_cache", "look_at_unusable"]

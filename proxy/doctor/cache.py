@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from proxy.clock import Clock, stopwatch
 from proxy.config.model import Tls, TokenCache, Url
+from proxy.config.walk import BROKEN, Unusable
+from proxy.doctor.claims import look_at_unusable
 from proxy.doctor.finding import Finding, Mark, fail, ok, skip
 from proxy.doctor.reach import reach
 from proxy.tls import TlsFileError, client_context
@@ -23,13 +25,18 @@ _PROBE_LIFE: Final = 10.0
 _PLACE: Final = re.compile(r"rediss?(?:\+\w+)?://(?:\[([^\]]+)\]|([^:/,]+))(?::(\d+))?")
 
 
-async def examine_cache(settings: TokenCache, clock: Clock) -> AsyncIterator[Finding]:
-    """Every step, each as soon as it is done."""
-    reached = True
-    for finding in await _reached(settings, clock):
+async def examine_cache(
+    settings: TokenCache, clock: Clock, unusable: Sequence[Unusable] = ()
+) -> AsyncIterator[Finding]:
+    """Every step, each as soon as it is done. `unusable` are the values that it lacks, as for an upstream."""
+    for finding in look_at_unusable(unusable):
+        yield finding
+    reached = settings.url is not BROKEN
+    for finding in await _reached(settings, clock) if reached else ():
         reached = reached and finding.mark is not Mark.FAIL
         yield finding
-    yield await _keeps(settings) if reached else skip(f"{_STEP}: entry", "because of what failed before")
+    keeps = reached and not unusable
+    yield await _keeps(settings) if keeps else skip(f"{_STEP}: entry", "because of what failed before")
 
 
 async def _reached(settings: TokenCache, clock: Clock) -> list[Finding]:

@@ -6,11 +6,12 @@ Nothing here is trusted: it is shown and compared, so that a person sees what th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from proxy.config.model import Auth, Value
+from proxy.config.walk import BROKEN, Unusable
 from proxy.doctor.finding import Finding, ok, warn
 from proxy.doctor.finding import fail as failed
 
@@ -18,22 +19,40 @@ SHORT: Final = 300.0
 """Seconds of life below which somebody pays for many tokens."""
 SKEW: Final = 30.0
 """Seconds by which two clocks may differ: the Date field has whole seconds, and an answer takes its time."""
+_ADDRESSES: Final = ("url", "egress_proxy")
+"""The ends of keys whose values are no credentials."""
 _COGNITO_ID = re.compile(r"[a-z0-9]{20,32}")
 _COGNITO_HOST = re.compile(r"\.auth(?:-fips)?\.[a-z0-9-]+\.amazoncognito\.com$")
 
 
 def look_at_credentials(auth: Auth) -> list[Finding]:
-    """Whether id and secrets look like what they should be; their text is never shown."""
-    step = "credentials"
-    secrets = " and ".join(dict.fromkeys(whence(secret) for secret in auth.client_secret))
-    found: list[Finding] = [ok(step, f"client id from {whence(auth.client_id)}, secret from {secrets}")]
-    for what, value in (("client_id", auth.client_id), *(("client_secret", secret) for secret in auth.client_secret)):
-        if problem := _odd(value.reveal()):
+    """Whether id and secrets, as far as they can be read, look like what they should be; their text is never shown."""
+    step, client_id = "credentials", auth.client_id
+    secrets = [secret for secret in auth.client_secret if secret is not BROKEN]
+    found: list[Finding] = []
+    for what, value in (("client_id", client_id), *(("client_secret", secret) for secret in secrets)):
+        if value is not BROKEN and (problem := _odd(value.reveal())):
             found.append(warn(step, f"{what} (from {whence(value)}) {problem}", "looks_wrong"))
-    if _COGNITO_HOST.search(auth.token_url.host) and not _COGNITO_ID.fullmatch(auth.client_id.reveal()):
-        detail = f"client_id (from {whence(auth.client_id)}) is not like Cognito's, 26 lower-case letters and digits"
+    cognitos = BROKEN not in (client_id, auth.token_url) and _COGNITO_HOST.search(auth.token_url.host)
+    if cognitos and not _COGNITO_ID.fullmatch(client_id.reveal()):
+        detail = f"client_id (from {whence(client_id)}) is not like Cognito's, 26 lower-case letters and digits"
         found.append(warn(step, detail, "looks_wrong"))
-    return found if len(found) == 1 else found[1:]
+    if found or client_id is BROKEN or not secrets or len(secrets) < len(auth.client_secret):
+        return found
+    places = " and ".join(dict.fromkeys(map(whence, secrets)))
+    return [ok(step, f"client id from {whence(client_id)}, secret from {places}")]
+
+
+def look_at_unusable(lacks: Sequence[Unusable]) -> list[Finding]:
+    """The values that come from elsewhere and cannot be used, by the paths of their keys."""
+    return [
+        failed(
+            "address" if lack.path.endswith(_ADDRESSES) else "credentials",
+            f"{lack.path}: {lack.problem}",
+            lack.explanation,
+        )
+        for lack in lacks
+    ]
 
 
 def whence(value: Value) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from urllib.parse import quote_plus
 
@@ -10,11 +10,21 @@ import jwt
 
 from proxy.clock import Clock
 from proxy.config.model import Auth, Egress, Tls, Upstream, Value
+from proxy.config.walk import BROKEN, Unusable
 from proxy.doctor.asking import Asked, ask
-from proxy.doctor.claims import look_at_claims, look_at_clock, look_at_credentials, look_at_life, look_at_scopes, whence
+from proxy.doctor.claims import (
+    look_at_claims,
+    look_at_clock,
+    look_at_credentials,
+    look_at_life,
+    look_at_scopes,
+    look_at_unusable,
+    whence,
+)
 from proxy.doctor.finding import Finding, Mark, fail, ok, skip, warn
+from proxy.doctor.gateways import as_sent
 from proxy.doctor.hiding import hide
-from proxy.doctor.keys import look_at_signature
+from proxy.doctor.keys import SIGNATURE, look_at_signature
 from proxy.doctor.reach import reach
 from proxy.errors import TokenError
 from proxy.outgoing import Outgoing
@@ -25,33 +35,40 @@ from proxy.tokens.http import HttpTransport
 _BEFORE: Final = "because of what failed before"
 
 
-async def examine(upstream: Upstream, asked: Asked, clock: Clock) -> AsyncIterator[Finding]:
-    """Every step, each as soon as it is done. What depends on a step that failed is skipped, and said so."""
+async def examine(
+    upstream: Upstream, asked: Asked, clock: Clock, unusable: Sequence[Unusable] = ()
+) -> AsyncIterator[Finding]:
+    """Every step, each as soon as it is done. What depends on a step that failed is skipped, and said so.
+
+    `unusable` are the values that the upstream lacks, by the paths of their keys below its own.
+    """
     auth = upstream.auth
     egress = upstream.egress_proxy or Egress()
-    for finding in look_at_credentials(auth):
+    for finding in (*look_at_unusable(unusable), *look_at_credentials(auth)):
         yield finding
 
-    reached = True
-    for finding in await _endpoint_reached(upstream, egress, clock):
+    reached = BROKEN not in (auth.token_url, upstream.egress_proxy)
+    for finding in await _endpoint_reached(upstream, egress, clock) if reached else ():
         reached = reached and finding.mark is not Mark.FAIL
         yield finding
     grant: Grant | None = None
-    if reached:
+    verified = False
+    if tried := reached and _may_ask_for_a_token(auth, unusable):
         findings, grant = await _token(upstream, egress, clock)
         for finding in findings:
             yield finding
     if grant is not None:
         for finding in await _look_at(grant, upstream, egress):
+            verified = verified or (finding.step == SIGNATURE and finding.mark is Mark.OK)
             yield _told(finding, upstream, grant)
-    elif not reached:
+    elif not tried:
         yield skip("token", _BEFORE)
 
-    reached = True
-    for finding in await _upstream_reached(upstream, egress, clock):
+    reached = BROKEN not in (upstream.url, upstream.egress_proxy)
+    for finding in await _upstream_reached(upstream, egress, clock) if reached else ():
         reached = reached and finding.mark is not Mark.FAIL
         yield finding
-    if not reached:
+    if not reached or any(lack.path.startswith("headers.") for lack in unusable):
         yield skip("upstream: without a token", _BEFORE)
         yield skip("upstream: with the token", _BEFORE)
         return
@@ -59,12 +76,21 @@ async def examine(upstream: Upstream, asked: Asked, clock: Clock) -> AsyncIterat
     if grant is None:
         yield skip("upstream: with the token", _BEFORE)
     else:
-        yield _told(await ask(upstream, egress, asked, grant), upstream, grant)
+        finding = as_sent(await ask(upstream, egress, asked, grant), auth, verified=verified)
+        yield _told(finding, upstream, grant)
+
+
+def _may_ask_for_a_token(auth: Auth, unusable: Sequence[Unusable]) -> bool:
+    """Whether all is there that the request is made of; of two secrets one is enough."""
+    if auth.client_id is BROKEN or not any(secret is not BROKEN for secret in auth.client_secret):
+        return False
+    return not any(lack.path.startswith("auth.extra_params.") for lack in unusable)
 
 
 def _told(finding: Finding, upstream: Upstream, grant: Grant | None) -> Finding:
     """A finding in the words of others, who may have repeated what they were sent."""
-    secrets = [value.reveal() for value in (*upstream.auth.client_secret, *upstream.headers.set.values())]
+    values = (*upstream.auth.client_secret, *upstream.headers.set.values())
+    secrets = [value.reveal() for value in values if value is not BROKEN]
     token = [] if grant is None else [grant.token.reveal()]
     return finding._replace(detail=hide(finding.detail, [*secrets, *map(quote_plus, secrets), *token]))
 
@@ -109,6 +135,8 @@ async def _token(upstream: Upstream, egress: Egress, clock: Clock) -> tuple[list
     findings: list[Finding] = []
     failed: list[Finding] = []
     for number, secret in enumerate(auth.client_secret, 1):
+        if secret is BROKEN:
+            continue
         which = _which(auth, secret, number)
         try:
             grant = await endpoint.obtain(secret)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from proxy.config.model import Auth
 from proxy.doctor.finding import Finding, fail, ok, warn
 
 Kind = Literal["a REST API", "an HTTP API", "a load balancer", "an upstream"]
@@ -25,6 +26,12 @@ _DESCRIPTIONS: Final = {
 """Words of an HTTP API's error_description, and what they mean."""
 _NO_ROUTE: Final = ("MissingAuthenticationTokenException", "IncompleteSignatureException")
 """What a REST API calls it that it has no route. A token it takes for a signature of AWS then, and finds it wanting."""
+_AS_SENT: Final = {
+    "rest_unauthorized": "rest_unauthorized_as_sent",
+    "not_authorized": "not_authorized_as_sent",
+    "bad_signature": "not_authorized_as_sent",
+}
+"""Refusals that an unusual header or scheme may be the cause of."""
 _DESCRIPTION: Final = re.compile(r'error_description="([^"]*)"')
 _SHOWN: Final = 80
 """Characters of a gateway's words."""
@@ -60,6 +67,14 @@ def with_token(status: int, headers: Mapping[str, str], body: bytes) -> Finding:
     if name in ("no_route", "rest_unknown_route", "redirected", "upstream_throttled"):
         return warn(step, said, name)
     return fail(step, said, name)
+
+
+def as_sent(finding: Finding, auth: Auth, *, verified: bool) -> Finding:
+    """What `with_token` found, in the light of how the token was sent, and of its signature if that is `verified`."""
+    if finding.name == "bad_signature" and verified:
+        return finding._replace(name="signature_disputed")
+    usual = (auth.header.lower(), auth.scheme.lower()) == ("authorization", "bearer")
+    return finding if usual else finding._replace(name=_AS_SENT.get(finding.name, finding.name))
 
 
 def meaning(status: int, headers: Mapping[str, str], body: bytes) -> str | None:

@@ -17,7 +17,7 @@ from proxy.config.scalars import InvalidError
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.outgoing import Outgoing
 
-_STEP: Final = "token: signature"
+SIGNATURE: Final = "token: signature"
 _KEYS: Final = "/.well-known/jwks.json"
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 
@@ -29,12 +29,12 @@ async def look_at_signature(
     try:
         url = URLS["base_url"](issuer if isinstance(issuer, str) else "")
     except InvalidError:
-        return warn(_STEP, "not checked: the token's iss is not a URL", "keys_unavailable")
+        return warn(SIGNATURE, "not checked: the token's iss is not a URL", "keys_unavailable")
     if url.scheme != "https" and not url.is_loopback:
-        return warn(_STEP, "not checked: the token's iss is not https", "keys_unavailable")
+        return warn(SIGNATURE, "not checked: the token's iss is not https", "keys_unavailable")
     found = await _keys(url, tls, proxy, extra_ca_file, seconds)
     if found is None:
-        return warn(_STEP, f"not checked: no keys at {url}{_KEYS}", "keys_unavailable")
+        return warn(SIGNATURE, f"not checked: no keys at {url}{_KEYS}", "keys_unavailable")
     return judge(token, found, str(url))
 
 
@@ -47,9 +47,9 @@ def judge(token: str, keys: list[dict[str, Any]], issuer: str) -> Finding:
             jwt.decode(token, jwt.PyJWK(key), options={"verify_aud": False, "verify_exp": False, "verify_iat": False})
         except jwt.PyJWTError:
             continue
-        return ok(_STEP, f"by a key of {issuer}")
+        return ok(SIGNATURE, f"by a key of {issuer}")
     why = "fits none of its keys" if candidates else "is by a key that it does not publish"
-    return fail(_STEP, f"{issuer}: the signature {why}", "bad_signature")
+    return fail(SIGNATURE, f"{issuer}: the signature {why}", "bad_signature")
 
 
 async def _keys(

@@ -1,4 +1,4 @@
-"""The metrics, read back by Prometheus' own parsers and held against the table of the contract."""
+"""The metrics, read back by Prometheus' own parsers and held against a table, whose names docs/metrics.md has."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def value(view: FakeView, name: str, **labels: str) -> float:
 
 
 @pytest.mark.parametrize(("name", "kind", "labels"), TABLE)
-def test_names_types_and_labels_are_those_of_the_contract(name: str, kind: str, labels: set[str]) -> None:
+def test_names_types_and_labels_are_those_of_the_table(name: str, kind: str, labels: set[str]) -> None:
     family = families(busy())[PREFIX + name]
     assert family.type == kind
     assert len(family.documentation) > 20
@@ -107,7 +107,7 @@ def test_names_types_and_labels_are_those_of_the_contract(name: str, kind: str, 
         assert set(sample.labels) - {"le"} == labels
 
 
-def test_there_is_nothing_that_the_contract_does_not_name() -> None:
+def test_there_is_nothing_that_the_table_does_not_name() -> None:
     ours = {name for name in families(busy()) if name.startswith(PREFIX)}
     assert ours == {PREFIX + name for name, _, _ in TABLE}
 

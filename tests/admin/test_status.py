@@ -24,7 +24,7 @@ def _orders(view: FakeView) -> dict[str, Any]:
     return shown
 
 
-def test_the_keys_of_the_contract() -> None:
+def test_the_keys_that_programs_count_on() -> None:
     shown = json.loads(render(FakeView([upstream(token=failing(Token()))]), NOW))
     assert shown["version"] == "1.2.3"
     assert shown["uptime_seconds"] == 90.5

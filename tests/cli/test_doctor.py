@@ -34,7 +34,7 @@ async def emulator() -> AsyncIterator[Emulator]:
 def doctor(command: Run, emulator: Emulator, tmp_path: Path) -> RunBeside:
     """Run `doctor` on a thread beside the emulator: `good` and `bad` are configured, the second with a wrong secret."""
 
-    def upstream(number: int, secret: str) -> dict[str, Any]:
+    def upstream(number: int, secret: Any) -> dict[str, Any]:
         settings = emulator.settings
         auth = {"token_url": emulator.token_url, "client_id": settings.client_id, "client_secret": secret}
         return {
@@ -43,14 +43,14 @@ def doctor(command: Run, emulator: Emulator, tmp_path: Path) -> RunBeside:
             "auth": {**auth, "scopes": list(settings.scopes)},
         }
 
-    async def run(*argv: str, cache: str = "") -> Outcome:
+    async def run(*argv: str, cache: Any = "", bad: Any = "wrong_secret_of_ours", **others: Any) -> Outcome:
         upstreams = {
             "good": upstream(0, emulator.settings.client_secrets[0]),
-            "bad": upstream(1, "wrong_secret_of_ours"),
+            "bad": upstream(1, bad),
         }
         file = tmp_path / "sidecar.yaml"
         shared = {"token_cache": {"url": cache, "timeout": "5s"}} if cache else {}
-        file.write_text(yaml.safe_dump({"upstreams": upstreams, **shared}, sort_keys=False))
+        file.write_text(yaml.safe_dump({"upstreams": upstreams, **shared, **others}, sort_keys=False))
         return await asyncio.to_thread(command, "doctor", *argv, "--config", str(file))
 
     return run
@@ -87,6 +87,66 @@ async def test_for_programs(doctor: RunBeside) -> None:
     assert failure["to_do"].startswith("Compare client_id")
     good = json.loads((await doctor("good", "--json")).out)
     assert good["ok"] is True
+
+
+UNREADABLE = {
+    "file": ({"file": "/nonexistent"}, "file /nonexistent cannot be read: no such file or directory"),
+    "variable": ({"env": "NOT_SET_HERE"}, "environment variable NOT_SET_HERE is not set"),
+    "secret": (
+        {"secrets_manager": "orders", "region": "eu-central-1"},
+        "secret orders in eu-central-1: there are no AWS credentials to read it with, or AWS does not accept them",
+    ),
+}
+
+
+@pytest.mark.usefixtures("no_aws")
+@pytest.mark.parametrize("kind", [*UNREADABLE])
+async def test_credentials_that_cannot_be_read(doctor: RunBeside, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    source, why = UNREADABLE[kind]
+    outcome = await doctor(bad=source)
+    assert (outcome.code, outcome.err) == (1, "")
+    good, bad = outcome.out.split("\n\n")
+    assert "  ✓ upstream: with the token: a REST API answers 200" in good.splitlines()
+    lines = bad.splitlines()
+    at = lines.index(f"  ✗ credentials: auth.client_secret: {why}")
+    assert any(line.startswith("      to do: ") for line in lines[at + 1 : at + 3])
+    assert "  - token: not tried, because of what failed before" in lines
+
+    told = json.loads((await doctor("--json", bad=source)).out)
+    [failure] = [step for step in told["upstreams"]["bad"] if step["result"] == "fail"]
+    assert (told["ok"], failure["step"], failure["detail"]) == (False, "credentials", f"auth.client_secret: {why}")
+    assert failure["meaning"]
+    assert failure["to_do"]
+    assert (await doctor("good", bad=source)).code == 0, "the other one is not asked about"
+
+
+async def test_a_value_of_no_upstream_that_cannot_be_read(doctor: RunBeside) -> None:
+    outcome = await doctor("good", "--json", require_header={"name": "X-Key", "value": {"env": "NOT_SET_HERE"}})
+    told = json.loads(outcome.out)
+    assert (outcome.code, told["ok"]) == (1, False)
+    assert {step["result"] for step in told["upstreams"]["good"]} == {"ok"}
+    [failure] = told["configuration"]
+    assert failure["detail"] == "require_header.value: environment variable NOT_SET_HERE is not set"
+
+
+async def test_an_address_that_cannot_be_read(doctor: RunBeside) -> None:
+    outcome = await doctor("good", cache={"env": "NOT_SET_HERE"})
+    assert outcome.code == 1
+    assert outcome.out.split("\n\n")[1].splitlines()[:2] == [
+        "token_cache",
+        "  ✗ address: url: environment variable NOT_SET_HERE is not set",
+    ]
+
+
+async def test_a_configuration_that_is_wrong_otherwise(doctor: RunBeside) -> None:
+    outcome = await doctor("--json", bad={"env": "NOT_SET_HERE"}, colour="blue")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.splitlines() == [
+        "upstreams.bad.auth.client_secret: environment variable NOT_SET_HERE is not set",
+        "colour: unknown key",
+    ]
 
 
 async def test_a_token_cache(doctor: RunBeside, tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
 
+from proxy.cli.command import DEFAULT_CONFIG
 from proxy.cli.root import root
 from proxy.config import load
 from tests import processes
@@ -24,8 +26,7 @@ def blocks(language: str) -> list[str]:
 
 def commands() -> list[str]:
     """Each command line of the README that calls the sidecar, from the program's name on."""
-    parts = [part for block in blocks("sh") for line in block.splitlines() for part in line.split("&&")]
-    return [part[part.index("cognito-sidecar") :].strip() for part in parts if "cognito-sidecar" in part]
+    return re.findall(r"(?<![\w-])cognito-sidecar .*", "\n".join(blocks("sh")))
 
 
 @pytest.mark.parametrize("line", commands())
@@ -38,7 +39,27 @@ def test_each_command_and_option_exists(line: str) -> None:
 
 
 def test_the_readme_has_commands() -> None:
-    assert len(commands()) >= 6
+    assert len(commands()) >= 8
+
+
+def test_nothing_stands_after_what_runs_on() -> None:
+    """Whoever pastes a block gets to its end."""
+    for block in blocks("sh"):
+        *before, _ = block.splitlines()
+        assert [line for line in before if re.search(r"cognito-sidecar (run|demo --serve|emulator)\b", line)] == []
+
+
+def test_the_image_is_given_the_configuration_where_it_looks_and_its_variables() -> None:
+    (text,) = blocks("yaml")
+    named = re.findall(r"\{env: (\w+)\}", text)
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("docker run ")]
+    assert len(lines) == 2
+    for line in lines:
+        words = shlex.split(line)
+        given = {option: [after for word, after in pairwise(words) if word == option] for option in ("-v", "-e")}
+        assert given["-v"] == [f"$PWD/sidecar.yaml:{DEFAULT_CONFIG}:ro"]
+        assert given["-e"] == named
+    assert f"export {'=… '.join(named)}=…" in README
 
 
 def test_the_configuration_is_right(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.clock import SystemClock
 from proxy.config.model import Duration, TokenCache, Value
+from proxy.config.walk import BROKEN, Unusable
 from proxy.doctor import Finding, Mark, examine_cache
 from proxy.explanations import CACHE
 from tests.certificates import Authority
@@ -32,6 +33,18 @@ async def test_all_is_well_and_nothing_is_left(tmp_path: Path) -> None:
         by_socket = await _found(f"unix://{tmp_path}/socket")
         assert [finding.mark for finding in by_socket.values()] == [Mark.OK]
         assert await server.keys() == []
+
+
+@pytest.mark.parametrize("key", ["url", "password"])
+async def test_a_value_that_cannot_be_read(tmp_path: Path, key: str) -> None:
+    lack = Unusable(key, "file /none cannot be read: no such file or directory", "file_unreadable")
+    async with valkey(tmp_path) as server:
+        settings = TokenCache(**{"url": Value(server.url), key: BROKEN})
+        found = {finding.step: finding async for finding in examine_cache(settings, SystemClock(), [lack])}
+    first, *others = [(finding.step, finding.mark, finding.name) for finding in found.values()]
+    assert first == ("address" if key == "url" else "credentials", Mark.FAIL, "file_unreadable")
+    way = [("token cache: connection", Mark.OK, "")] if key == "password" else []
+    assert others == [*way, ("token cache: entry", Mark.SKIP, "")]
 
 
 async def test_nobody_listens() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from proxy.clock import SystemClock
 from proxy.config.model import Address, Auth, Headers, Tls, Upstream, Url, Value
+from proxy.config.walk import BROKEN, Unusable
 from proxy.doctor import Finding, Mark, examine
 from proxy.doctor.asking import Asked
 from proxy.emulator import Emulator, Settings
@@ -217,3 +218,78 @@ async def test_claims_that_repeat_a_credential_are_not_quoted(emulator: Emulator
         found = await _found(_upstream(emulator, auth=auth))
     assert found["token: scopes"].detail == "a/b … (more than asked for: …)"
     assert found["token: issuer"].detail == "https://127.0.0.1:1/…"
+
+
+def _lack(path: str) -> Unusable:
+    return Unusable(path, "environment variable NOT_SET is not set", "variable_not_set")
+
+
+async def _found_without(upstream: Upstream, *paths: str) -> dict[str, Finding]:
+    """The first finding of each step."""
+    lacks = [_lack(path) for path in paths]
+    found: dict[str, Finding] = {}
+    async for finding in examine(upstream, Asked(), SystemClock(), lacks):
+        found.setdefault(finding.step, finding)
+    return found
+
+
+UPSTREAM = GOOD[-3:]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "tried", "skipped"),
+    [
+        pytest.param(
+            {"auth": {"client_secret": ()}},
+            "auth.client_secret",
+            {GOOD[1], *UPSTREAM[:2]},
+            {"token", UPSTREAM[2]},
+            id="the only secret",
+        ),
+        pytest.param(
+            {"auth": {"client_id": BROKEN}},
+            "auth.client_id",
+            {GOOD[1], *UPSTREAM[:2]},
+            {"token", UPSTREAM[2]},
+            id="client id",
+        ),
+        pytest.param({}, "auth.extra_params.a", {GOOD[1], *UPSTREAM[:2]}, {"token", UPSTREAM[2]}, id="a form field"),
+        pytest.param({"auth": {"token_url": BROKEN}}, "auth.token_url", {*UPSTREAM[:2]}, {"token"}, id="token_url"),
+        pytest.param({"url": BROKEN}, "url", {*GOOD[1:9]}, {*UPSTREAM[1:]}, id="url"),
+        pytest.param({}, "headers.set.X-Key", {*GOOD[1:10]}, {*UPSTREAM[1:]}, id="an API key"),
+        pytest.param(
+            {"egress_proxy": BROKEN}, "egress_proxy", set(), {"token", *UPSTREAM[1:]}, id="the way to everything"
+        ),
+    ],
+)
+async def test_a_value_that_cannot_be_read(
+    emulator: Emulator, changes: dict[str, Any], path: str, tried: set[str], skipped: set[str]
+) -> None:
+    found = await _found_without(_upstream(emulator, **changes), path)
+    step = "address" if path.endswith(("url", "egress_proxy")) else "credentials"
+    assert (found[step].mark, found[step].detail) == (Mark.FAIL, f"{path}: environment variable NOT_SET is not set")
+    assert found[step].explanation is not None
+    assert tried <= {step for step, finding in found.items() if finding.mark is Mark.OK}
+    assert skipped <= {step for step, finding in found.items() if finding.mark is Mark.SKIP}
+    assert [finding.step for finding in found.values() if finding.mark is Mark.FAIL] == [step]
+
+
+async def test_of_two_secrets_one_that_can_be_read_is_tried(emulator: Emulator) -> None:
+    good = Value(emulator.settings.client_secrets[0], "file /s/new")
+    upstream = _upstream(emulator, auth={"client_secret": (BROKEN, good)})
+    found = await _found_without(upstream, "auth.client_secret[0]")
+    assert found["credentials"].mark is Mark.FAIL
+    assert found["token"] == ("token", Mark.OK, "given, with secret 2 of 2 (from file /s/new)", "")
+    assert found["upstream: with the token"].mark is Mark.OK
+
+
+@pytest.mark.parametrize(("kind", "name"), [("http", "signature_disputed"), ("rest", "rest_unauthorized_as_sent")])
+async def test_a_scheme_that_the_gateway_does_not_know(emulator: Emulator, kind: str, name: str) -> None:
+    """The signature has just been found good: whoever calls it bad has not seen the token."""
+    found = await _found(_upstream(emulator, kind, auth={"scheme": "Token"}))
+    assert found["token: signature"].mark is Mark.OK
+    refused = found["upstream: with the token"]
+    assert (refused.mark, refused.name) == (Mark.FAIL, name)
+    assert refused.explanation is not None
+    assert "auth.scheme" in refused.explanation.remedy
+    assert "auth.header" in refused.explanation.remedy

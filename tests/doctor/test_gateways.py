@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from proxy.doctor.finding import Mark
-from proxy.doctor.gateways import kind_of, meaning, with_token, without_token
+from proxy.config.model import Auth, Url, Value
+from proxy.doctor.finding import Mark, fail
+from proxy.doctor.gateways import as_sent, kind_of, meaning, with_token, without_token
 from proxy.emulator.answers import Answer
 from proxy.emulator.gateways import HttpApi, LoadBalancer, RestApi
 from proxy.emulator.routes import Route
@@ -139,3 +140,24 @@ def test_the_description_of_a_refusal_is_shown() -> None:
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 100_000, b"[]", b'{"message": 5}'])
 def test_any_body_will_do(body: bytes) -> None:
     assert with_token(401, CIMultiDict({"x-amz-apigw-id": "x"}), body).detail == "a REST API answers 401"
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "header", "verified", "expected"),
+    [
+        ("bad_signature", "Bearer", "Authorization", True, "signature_disputed"),
+        ("bad_signature", "Token", "Authorization", True, "signature_disputed"),
+        ("bad_signature", "Bearer", "Authorization", False, "bad_signature"),
+        ("bad_signature", "Token", "Authorization", False, "not_authorized_as_sent"),
+        ("rest_unauthorized", "bearer", "authorization", True, "rest_unauthorized"),
+        ("rest_unauthorized", "", "Authorization", True, "rest_unauthorized_as_sent"),
+        ("rest_unauthorized", "Bearer", "X-Token", True, "rest_unauthorized_as_sent"),
+        ("not_authorized", "Token", "Authorization", True, "not_authorized_as_sent"),
+        ("not_authorized", "Bearer", "Authorization", True, "not_authorized"),
+        ("upstream_failed", "Token", "X-Token", True, "upstream_failed"),
+    ],
+)
+def test_in_the_light_of_how_it_was_sent(name: str, scheme: str, header: str, verified: bool, expected: str) -> None:
+    url = Url("https", "idp.example.com", 443, "/t")
+    auth = Auth(token_url=url, client_id=Value("x"), client_secret=(Value("y"),), header=header, scheme=scheme)
+    assert as_sent(fail("step", "detail", name), auth, verified=verified) == fail("step", "detail", expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,9 +17,11 @@ import yaml
 
 from proxy.cli.root import root
 from proxy.config import load
+from proxy.emulator import Emulator
 from tests import documents
 from tests.certificates import Authority
-from tests.processes import free_port, require_program
+from tests.processes import free_port, require_program, run_program
+from tests.tokens.servers import http, serving
 
 PAGE = (documents.ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 HELLO = b'{"message": "Hello World!"}'
@@ -72,6 +75,62 @@ async def test_every_recipe_works(tmp_path: Path) -> None:
         )
     assert told == ""
     assert callers == ["client Bearer"]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("refused", [1, 2])
+async def test_a_request_that_fails_ends_the_nightly_script_and_its_sidecar(tmp_path: Path, refused: int) -> None:
+    require_program("curl")
+    sidecar, admin = free_port(), free_port()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        denied = f"?page={refused} ".encode() in api.requests[-1]
+        writer.write(http(403) if denied else http(200, HELLO))
+
+    said = '{"message": "Hello World!"}\n' * (refused - 1) + "curl: (22) …\nended with 22\n"
+    gone = "$ curl -s http://127.0.0.1:8080/ || echo gone: $?\ngone: 7\n"
+    tried = f'```console\n$ CLIENT_SECRET=… sh nightly.sh; echo "ended with $?"\n{said}{gone}```\n'
+    async with Emulator() as emulator, serving(answer) as api:
+        told = await documents.run(
+            re.sub(r"(?ms)^```console\n.*?^```\n", "", PAGE) + tried,
+            tmp_path,
+            changed={
+                "CLIENT_SECRET=…": f"CLIENT_SECRET={emulator.settings.client_secrets[0]}",
+                "http://127.0.0.1:9229/oauth2/token": emulator.token_url,
+                "http://127.0.0.1:9229/rest": f"http://127.0.0.1:{api.port}",
+                "127.0.0.1:8080": f"127.0.0.1:{sidecar}",
+                "\nupstreams:\n": f"\nadmin: {{listen: '127.0.0.1:{admin}'}}\nupstreams:\n",
+            },
+        )
+    assert told == ""
+    assert len(api.requests) == refused, "no page is asked for after the one that was refused"
+    assert " drained " in (tmp_path / "sidecar.log").read_text()
+
+
+async def test_the_crontab_works_with_what_cron_gives_a_command(tmp_path: Path) -> None:
+    """As cron does (crontab(5)): nothing is in the environment but a few variables, and those that the crontab sets."""
+    require_program("curl")
+    [crontab] = documents.blocks(PAGE, "text")
+    *settings, line = crontab.splitlines()
+    variables = dict(setting.split("=", 1) for setting in settings)
+    *times, command = line.split(maxsplit=5)
+    assert len(times) == 5
+    assert "/srv/report/.venv/bin" in variables["PATH"].split(":")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    async with Emulator() as emulator:
+        for name in ("sidecar.yaml", "daily.sh"):
+            origin = emulator.token_url.removesuffix("/oauth2/token")
+            text = documents.files(PAGE)[name].replace("http://127.0.0.1:9229", origin)
+            (tmp_path / name).write_text(text.replace("{env: CLIENT_SECRET}", "{file: client_secret}"))
+        secret = tmp_path / "client_secret"
+        secret.write_text(emulator.settings.client_secrets[0])
+        secret.chmod(0o600)
+        given = {"HOME": str(tmp_path), "LOGNAME": "report", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", **variables}
+        words = [f"{name}={value}".replace("/srv/report", str(tmp_path)) for name, value in given.items()]
+        done = await run_program("env", "-i", *words, "/bin/sh", "-c", command.replace("/srv/report", str(tmp_path)))
+    assert done == (0, b"", b"")
+    assert (tmp_path / "report.json").read_bytes() == HELLO
 
 
 def compose() -> Any:

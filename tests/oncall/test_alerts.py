@@ -135,6 +135,22 @@ def test_the_documents_name_them() -> None:
     assert re.findall(r"(?m)^\| `(CognitoSidecar\w+)` \|", page) == names()
 
 
+@pytest.mark.parametrize("name", names())
+def test_the_documents_say_when_they_fire(name: str) -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    [(severities, when)] = re.findall(rf"(?m)^\| `{name}` \| ([^|]+) \| ([^|]+) \|$", page)
+    of_this = [rule for rule in rules() if rule["alert"] == name]
+    # Of an upstream that is not required all are warnings, as the page says of all of them.
+    told = [rule for rule in of_this if "cognito_sidecar_upstream_required == 0" not in rule["expr"]]
+    assert severities == ", ".join(rule["labels"]["severity"] for rule in told)
+    words = set(re.findall(r"\w+", when))
+    for rule in told:
+        minutes = rule["for"].removesuffix("m")
+        assert ({"a", "minute"} if minutes == "1" else {minutes}) <= words
+        failures = re.search(r"_consecutive_failures >= (\d+)", rule["expr"])
+        assert failures is None or {"1": "once", "2": "two", "3": "three"}[failures[1]] in words
+
+
 def test_alerts_ask_for_metrics_that_there_are() -> None:
     asked = {metric for rule in rules() for metric in METRIC.findall(rule["expr"])}
     assert asked <= LABELS.keys()

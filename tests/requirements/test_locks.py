@@ -119,6 +119,18 @@ def test_every_dependency_is_accounted_for() -> None:
     assert named - required - {"oidc-provider"} == set(), "docs/dependencies.md names what is not used"
 
 
+def test_programs_and_images_from_elsewhere_are_accounted_for() -> None:
+    """Those that CI installs, and those that the image is built on."""
+    installed = (HERE.parent / ".ci" / "run").read_text(encoding="utf-8")
+    listed = re.findall(r"for program in ([\w -]+); do|lacking\+=\(([\w-]+)\)", installed)
+    images = re.findall(r"(?m)^ARG PYTHON=(\S+)$", (HERE.parent / "Dockerfile").read_text(encoding="utf-8"))
+    needed = {*" ".join(chain(*listed)).split(), *images}
+    assert {"buildah", "prometheus", "python3-venv"} < needed
+    told = re.search(r"(?m)^## The image$.*", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert told is not None
+    assert {*re.findall(r"(?m)^\| `([^`]+)` \|", told[0])} == needed
+
+
 def test_every_line_says_why_and_who_looks_after_it() -> None:
     lines = [row for table in _tables().values() for row in table.values()]
     assert [row["package"] for row in lines if not (row["why"] and row["licence"] and row["upkeep"])] == []

@@ -121,8 +121,8 @@ def _too_late(one: Outcome, told_to_end: float) -> bool:
 def no_repeats(records: Records) -> Iterator[Breach]:
     """A request is sent again only where the rules allow it.
 
-    Once after a 401 (tokens.md 6), where the upstream's `retry_on_401` says so, and once when a connection that had
-    been used before closed without a byte of an answer (forwarding.md, "Upstream connections").
+    Once after a 401, where the upstream's `retry_on_401` says so (docs/reference/configuration.md), and once when a
+    connection that had been used before closed without a byte of an answer (docs/testing.md, "Chaos").
     """
     strict = {one.id for one in records.outcomes if one.via == "strict"}
     for id, passages in by_id(records.passages).items():

@@ -33,7 +33,7 @@ CALM: Final = 0.5
 WELL_WITHIN: Final = 10.0
 """Seconds after the last fault, besides what back-off and a cool-down take."""
 COOL_DOWN: Final = 30.0
-"""After a renewal that did not help, a 401 is passed on for so long (tokens.md 6)."""
+"""After a renewal that did not help, a 401 is passed on for so long (`cooling_down` in docs/metrics.md)."""
 REST: Final = 15.0
 """Seconds in which all connections have to be gone once the callers are."""
 _AGAIN: Final = 0.1
