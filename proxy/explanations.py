@@ -51,12 +51,12 @@ TOKEN: Final[dict[Reason, Explanation]] = {
     ),
     "throttled": Explanation(
         "the token endpoint asks for fewer calls",
-        "Nothing now: it is tried again as asked. If it lasts, see which others of the account and region call it "
+        "Nothing now: a running sidecar tries again as asked. If it lasts, see which others of the account and region call it "
         "(Cognito: 150 calls a second), lengthen the token's life, and let many sidecars share tokens (token_cache).",
     ),
     "server_error": Explanation(
         "the token endpoint failed",
-        "Nothing here: it is tried again. See the identity provider's own status.",
+        "Nothing here: a running sidecar tries again. See the identity provider's own status.",
     ),
     "malformed_response": Explanation(
         "what answered at token_url is no token endpoint, or gave no usable token",
@@ -124,11 +124,11 @@ SECRETS: Final[dict[str, Explanation]] = {
     ),
     "throttled": Explanation(
         "Secrets Manager is asked too often",
-        "Nothing now: it is tried again. If it lasts, see which others of the account and region call it.",
+        "Nothing now: a running sidecar tries again. If it lasts, see which others of the account and region call it.",
     ),
     "server_error": Explanation(
         "Secrets Manager has an error of its own",
-        "Nothing here: it is tried again.",
+        "Nothing here: a running sidecar tries again.",
     ),
     "timeout": Explanation(
         "Secrets Manager did not answer in time",
