@@ -51,8 +51,9 @@ TOKEN: Final[dict[Reason, Explanation]] = {
     ),
     "throttled": Explanation(
         "the token endpoint asks for fewer calls",
-        "Nothing now: a running sidecar tries again as asked. If it lasts, see which others of the account and region call it "
-        "(Cognito: 150 calls a second), lengthen the token's life, and let many sidecars share tokens (token_cache).",
+        "Nothing now: a running sidecar tries again as asked. If it lasts, see which others of the account and region "
+        "call it (Cognito: 150 calls a second), lengthen the token's life, and let many sidecars share tokens "
+        "(token_cache).",
     ),
     "server_error": Explanation(
         "the token endpoint failed",
