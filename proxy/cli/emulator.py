@@ -22,7 +22,14 @@ from proxy.config.values import read_bytes
 from proxy.config.yamlfile import parse
 from proxy.emulator.client import new_secret
 from proxy.emulator.server import DEFAULT_PORT, Emulator
-from proxy.emulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_SCOPE, Client, Settings
+from proxy.emulator.settings import (
+    DEFAULT_CLIENT_ID,
+    DEFAULT_CLIENT_SECRET,
+    DEFAULT_SCOPE,
+    Client,
+    Settings,
+    is_loopback,
+)
 from proxy.emulator.template import describe as described
 from proxy.emulator.template import long_form
 from proxy.errors import ConfigError
@@ -132,6 +139,8 @@ def command(
     With --template it serves what a CloudFormation template describes, so that the file that goes to AWS can be tried
     here first. Of several templates, a later one takes the outputs of an earlier one for its parameters.
     """
+    if not is_loopback(host):
+        raise ConfigError([f"--host: {host} is not loopback, and the emulator hands out tokens to whoever asks"])
     chosen = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     if templates:
         if taken := [option for name, option in _OF_TEMPLATE.items() if name in chosen]:
