@@ -168,6 +168,13 @@ def sidecar(pod: Document) -> Document:
     return dict(container)
 
 
+def writable(pod: Document) -> set[str]:
+    """Where the sidecar of a pod can write: mounts of volumes that are the pod's own and empty at first."""
+    empty = {volume["name"] for volume in pod["volumes"] if "emptyDir" in volume}
+    mounts = sidecar(pod)["volumeMounts"]
+    return {mount["mountPath"] for mount in mounts if mount["name"] in empty and not mount.get("readOnly")}
+
+
 def configurations(found: Iterable[Document]) -> list[str]:
     """The text of every configuration of a sidecar among documents."""
     return [document["data"]["config.yaml"] for document in found if "config.yaml" in document.get("data", {})]

@@ -160,6 +160,16 @@ async def test_the_sidecar_alone_mounts_the_secret() -> None:
 # ------------------------------------------------------------------------------------------------ the Deployment
 
 
+@pytest.mark.parametrize("listen", ["unix:/run/cognito-sidecar/a.sock", {"unix": "/run/cognito-sidecar/a.sock"}])
+async def test_an_admin_socket_has_a_place_and_is_asked_within_the_container(listen: Any) -> None:
+    found = await rig.rendered(CASES["smallest"].having(config__admin=json.dumps({"listen": listen})))
+    (pod,) = rig.pods(found)  # and none of `helm test`, which would be another
+    assert rig.writable(pod) == {"/run/cognito-sidecar"}
+    container = rig.sidecar(pod)
+    assert all("exec" in container[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness"))
+    assert [port["name"] for port in container["ports"]] == ["http-8080"]
+
+
 async def test_autoscaling_leaves_replicas_alone() -> None:
     for enabled in ("true", "false"):
         found = await rig.rendered(CASES["smallest"].having(autoscaling__enabled=enabled))

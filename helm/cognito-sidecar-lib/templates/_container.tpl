@@ -47,27 +47,12 @@ reaches a native sidecar when the app has gone.
   securityContext:
     {{- toYaml $values.securityContext | nindent 4 }}
   volumeMounts:
-    - name: cognito-sidecar-config
-      mountPath: /etc/cognito-sidecar
+    {{- range $name, $path := include "cognito-sidecar.mounts" $values | fromJson }}
+    - name: {{ $name }}
+      mountPath: {{ $path }}
+      {{- if ne $name "cognito-sidecar-socket" }}
       readOnly: true
-    {{- if $values.existingSecret }}
-    - name: cognito-sidecar-secret
-      mountPath: {{ include "cognito-sidecar.secretsDirectory" . }}
-      readOnly: true
-    {{- end }}
-    {{- range $name, $_ := $values.existingSecrets }}
-    - name: cognito-sidecar-secret-{{ $name }}
-      mountPath: {{ include "cognito-sidecar.secretsDirectory" $ }}/{{ $name }}
-      readOnly: true
-    {{- end }}
-    {{- range $name, $_ := $values.caBundles }}
-    - name: cognito-sidecar-ca-{{ $name }}
-      mountPath: {{ include "cognito-sidecar.caDirectory" $ }}/{{ $name }}
-      readOnly: true
-    {{- end }}
-    {{- if include "cognito-sidecar.sharesSocket" $values.config }}
-    - name: cognito-sidecar-socket
-      mountPath: {{ include "cognito-sidecar.socketDirectory" . }}
+      {{- end }}
     {{- end }}
     {{- with $values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
