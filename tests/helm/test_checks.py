@@ -166,6 +166,15 @@ APPLICATION = [
         {"autoscaling": '{"enabled": true, "minReplicas": 5, "maxReplicas": 4}'},
         "autoscaling.minReplicas: 5 is more than maxReplicas, 4",
     ),
+    (
+        {"config__token_cache": f'{{"url": {{"file": "{_SECRETS}/cache_url"}}}}'},
+        "networkPolicy.tokenCachePorts: the port in config.token_cache.url is not in the values",
+    ),
+    (
+        {"networkPolicy__tokenCacheTo": '[{"podSelector": {}}]'},
+        "networkPolicy.tokenCacheTo: it is for config.token_cache, and there is none",
+    ),
+    ({"networkPolicy__tokenCachePorts": "[6379]"}, "networkPolicy.tokenCachePorts: it is for config.token_cache"),
     ({f"{_ORDERS}__listen": '"0.0.0.0:0"'}, "config.upstreams.orders.listen: callers have to know the port"),
     ({"config__admin__listen": '"0.0.0.0:0"'}, "config.admin.listen: probes and Prometheus have to know the port"),
     (

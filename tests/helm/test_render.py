@@ -76,6 +76,24 @@ async def test_a_team_gets_the_library_by_its_dependency(helm: Helm, tmp_path: P
     assert rig.written(await rig.rendered(Case(chart), helm=helm)) == _golden("legacy-app")
 
 
+@pytest.mark.parametrize("helm", HELMS)
+async def test_both_charts_can_be_in_one_release(helm: Helm, tmp_path: Path) -> None:
+    both = tmp_path / "shop"
+    shutil.copytree(EXAMPLES / "legacy-app", both, symlinks=False)
+    shutil.copytree(APPLICATION, both / "charts" / APPLICATION.name)
+    about = yaml.safe_load((both / "Chart.yaml").read_text(encoding="utf-8"))
+    about["dependencies"].append({"name": APPLICATION.name, "version": __version__})
+    (both / "Chart.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
+    (smallest,) = CASES["smallest"].values
+    values = yaml.safe_load((both / "values.yaml").read_text(encoding="utf-8"))
+    values[APPLICATION.name] = yaml.safe_load(smallest.read_text(encoding="utf-8"))
+    (both / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    found = await rig.rendered(Case(both), helm=helm)
+    names = [(one["kind"], one["metadata"]["name"]) for one in found]
+    assert len(rig.configurations(found)) == 2
+    assert sorted(set(names)) == sorted(names)
+
+
 @pytest.mark.parametrize("chart", [LIBRARY, APPLICATION], ids=lambda chart: chart.name)
 def test_a_chart_is_for_this_version_of_the_program(chart: Path) -> None:
     about = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
@@ -196,7 +214,6 @@ async def test_a_pod_has_the_time_that_its_end_takes(shutdown: str, seconds: int
         ("rediss://[2001:db8::1]:6380", [6380]),
         ("rediss+cluster://cache.example:7000", [7000]),
         ("redis+sentinel://a.example:5000,b.example/mymaster", [5000, 26379, 6379]),
-        ({"file": "/var/run/secrets/cognito-sidecar/cache_url"}, [6379]),
         ("unix:///run/cache.sock", None),
     ],
 )
@@ -205,6 +222,20 @@ async def test_the_engine_of_the_token_cache_may_be_reached(url: Any, ports: lis
     (policy,) = (one for one in await rig.rendered(case) if one["kind"] == "NetworkPolicy")
     rules = [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["egress"]]
     assert rules == [[53, 53], [443], *([] if ports is None else [ports])]
+
+
+@pytest.mark.parametrize(
+    "url", [{"file": "/var/run/secrets/cognito-sidecar/cache_url"}, "redis+sentinel://a.example/mymaster"]
+)
+async def test_the_engine_s_ports_can_be_named(url: Any) -> None:
+    case = CASES["smallest"].having(
+        config__token_cache=json.dumps({"url": url}),
+        networkPolicy__tokenCachePorts="[26380, 6380]",
+        networkPolicy__tokenCacheTo='[{"ipBlock": {"cidr": "192.0.2.0/24"}}]',
+    )
+    (policy,) = (one for one in await rig.rendered(case) if one["kind"] == "NetworkPolicy")
+    peers = [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
+    assert policy["spec"]["egress"][2:] == [{"ports": [{"port": 26380}, {"port": 6380}], "to": peers}]
 
 
 async def test_helm_test_gets_in_whoever_else_may_read_metrics() -> None:
