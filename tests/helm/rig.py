@@ -161,6 +161,11 @@ def pods(found: Iterable[Document]) -> list[Document]:
     return specs
 
 
+def of_helm_test(document: Document) -> bool:
+    """Whether it is there for `helm test` alone."""
+    return bool(document["metadata"].get("annotations", {}).get("helm.sh/hook") == "test")
+
+
 def sidecar(pod: Document) -> Document:
     """The sidecar's container of a pod."""
     containers = [*pod.get("initContainers", ()), *pod["containers"]]
