@@ -117,11 +117,37 @@ async def test_the_image_is_of_that_version_unless_named() -> None:
 async def test_without_helm_the_container_is_the_same() -> None:
     (pod,) = rig.pods(await rig.rendered(CASES["legacy-app"]))
     for other in ("plain", "kustomize"):
-        (theirs,) = rig.pods(await rig.rendered(CASES[other]))
-        assert rig.sidecar(theirs) == rig.sidecar(pod)
-        names = {volume["name"]: volume for volume in theirs["volumes"]}
-        assert names["cognito-sidecar-secret"]["secret"]["defaultMode"] == 0o444
-        assert names.keys() == {volume["name"] for volume in pod["volumes"]}
+        for theirs in rig.pods(await rig.rendered(CASES[other])):
+            assert rig.sidecar(theirs) == rig.sidecar(pod)
+            names = {volume["name"]: volume for volume in theirs["volumes"]}
+            assert names["cognito-sidecar-secret"]["secret"]["defaultMode"] == 0o444
+            assert names.keys() == {volume["name"] for volume in pod["volumes"]}
+
+
+async def test_the_component_is_for_every_kind_of_workload_that_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "kustomize"
+    shutil.copytree(EXAMPLES / "kustomize", folder)
+    (workload,) = yaml.safe_load_all((folder / "base" / "deployment.yaml").read_text(encoding="utf-8"))
+    others = [
+        {**workload, "kind": kind, "apiVersion": version, "metadata": {**workload["metadata"], "name": kind.lower()}}
+        for kind, version in (("StatefulSet", "apps/v1"), ("DaemonSet", "apps/v1"), ("Job", "batch/v1"))
+    ]
+    unasked = {**workload, "metadata": {"name": "unasked"}}
+    (folder / "base" / "deployment.yaml").write_text(yaml.safe_dump_all([workload, *others, unasked]), encoding="utf-8")
+    found = await rig.rendered(Case(folder / "overlay"))
+    has = {
+        (one["kind"], one["metadata"]["name"]): pod["initContainers"][0]["name"] == "cognito-sidecar"
+        for one in found
+        for pod in rig.pods([one])
+    }
+    assert has == {
+        ("CronJob", "nightly-export"): True,
+        ("DaemonSet", "daemonset"): True,
+        ("Deployment", "legacy-app"): True,
+        ("Deployment", "unasked"): False,
+        ("Job", "job"): True,
+        ("StatefulSet", "statefulset"): True,
+    }
 
 
 @pytest.mark.parametrize("name", ["legacy-app", "cronjob", "consumer", "plain", "kustomize"])
