@@ -184,11 +184,12 @@ def application() -> Schema:
     port = {"type": "integer", "minimum": 1, "maximum": 65535}
     monitor = {"enabled": _FLAG, "interval": {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"}, "labels": _LABELS}
     policy = {"enabled": _FLAG, "from": _PEERS, "metricsFrom": _PEERS, "egressPorts": _list(port)}
+    cache = {"tokenCacheTo": _list(_PEER), "tokenCachePorts": _list(port)}
     scaling = {"enabled": _FLAG, "minReplicas": positive, "maxReplicas": positive, "cpu": _QUANTITY}
     return _schema(
         "values of cognito-sidecar",
         {
-            "networkPolicy": _object({**policy, "tokenCacheTo": _list(_PEER), "extraEgress": _KUBERNETES_LIST}),
+            "networkPolicy": _object({**policy, **cache, "extraEgress": _KUBERNETES_LIST}),
             "anyCaller": _about("on purpose: every pod of the cluster may use the credential", _FLAG),
             "deployment": _object({"enabled": _about("false: monitors, alerts and dashboard only", _FLAG)}),
             "imagePullSecrets": _NAMED_LIST,

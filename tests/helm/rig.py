@@ -161,11 +161,23 @@ def pods(found: Iterable[Document]) -> list[Document]:
     return specs
 
 
+def of_helm_test(document: Document) -> bool:
+    """Whether it is there for `helm test` alone."""
+    return bool(document["metadata"].get("annotations", {}).get("helm.sh/hook") == "test")
+
+
 def sidecar(pod: Document) -> Document:
     """The sidecar's container of a pod."""
     containers = [*pod.get("initContainers", ()), *pod["containers"]]
     (container,) = (one for one in containers if one["name"] == "cognito-sidecar")
     return dict(container)
+
+
+def writable(pod: Document) -> set[str]:
+    """Where the sidecar of a pod can write: mounts of volumes that are the pod's own and empty at first."""
+    empty = {volume["name"] for volume in pod["volumes"] if "emptyDir" in volume}
+    mounts = sidecar(pod)["volumeMounts"]
+    return {mount["mountPath"] for mount in mounts if mount["name"] in empty and not mount.get("readOnly")}
 
 
 def configurations(found: Iterable[Document]) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.helm.rig import CASES, HELMS, Case, Helm, refusal, rendered
 
@@ -82,6 +84,57 @@ LIBRARY = [
         {"cognitoSidecar__config__require_header": '{"name": "X-Key", "value": "abc"}'},
         "cognitoSidecar.config.require_header.value: whoever reads the ConfigMap",
     ),
+    ({f"{_SIDECAR}__headers": '{"set": {"X-Auth-Token": "abc"}}'}, "orders.headers.set.X-Auth-Token: whoever reads"),
+    (
+        {f"{_SIDECAR}__auth__extra_params": '{"client_assertion": "abc"}'},
+        "orders.auth.extra_params.client_assertion: whoever reads the ConfigMap",
+    ),
+    ({f"{_SIDECAR}__url": '"https://me:abc@orders.test/v1"'}, "orders.url: whoever reads the ConfigMap would read the"),
+    ({f"{_SIDECAR}__auth__token_url": '"https://me:abc@a.test/t"'}, "orders.auth.token_url: whoever reads the Config"),
+    (
+        {"cognitoSidecar__config__token_cache": '{"url": "rediss://cache.test", "password": "abc"}'},
+        "cognitoSidecar.config.token_cache.password: whoever reads the ConfigMap would read it: put it into the Secret",
+    ),
+    (
+        {"cognitoSidecar__config__token_cache": '{"url": "rediss://me:abc@cache.test"}'},
+        "cognitoSidecar.config.token_cache.url: whoever reads the ConfigMap would read the password: write the user as",
+    ),
+    (
+        {"cognitoSidecar__config__admin__listen": '"unix:/tmp/admin.sock"'},
+        "config.admin.listen: /tmp cannot be written to: listen on /run/cognito-sidecar/admin.sock",
+    ),
+    (
+        {
+            "cognitoSidecar__config__admin__listen": '{"unix": "/run/cognito-sidecar/a.sock"}',
+            f"{_SIDECAR}__listen": '{"unix": "/run/cognito-sidecar/a.sock", "mode": "0666"}',
+        },
+        "orders.listen: /run/cognito-sidecar/a.sock is the socket of cognitoSidecar.config.admin.listen",
+    ),
+    (
+        {f"{_SIDECAR}__url": '"HTTP://Orders.test/"'},
+        "orders.url: plain http to a host that is not loopback sends a credential in clear: use https, or set",
+    ),
+    ({f"{_SIDECAR}__auth__token_url": '"http://orders.test/"'}, "orders.auth.token_url: plain http to a host that"),
+    (
+        {f"{_SIDECAR}__allow_peers": '{"uids": [1]}'},
+        "orders.allow_peers: peers are known on unix sockets only, and cognitoSidecar.config.upstreams.orders",
+    ),
+    (
+        {"cognitoSidecar__config__allow_peers": '{"gids": [1]}'},
+        "listen is 127.0.0.1:8080: listen on a unix socket, or set this to {}, for everybody",
+    ),
+    (
+        {"cognitoSidecar__extraVolumes": '[{"name": "cognito-sidecar-config", "emptyDir": {}}]'},
+        "cognitoSidecar.extraVolumes: there is a volume cognito-sidecar-config already, the chart's own: give this one",
+    ),
+    (
+        {"cognitoSidecar__extraVolumes": '[{"name": "a", "emptyDir": {}}, {"name": "a", "emptyDir": {}}]'},
+        "cognitoSidecar.extraVolumes: there is a volume a already: give this one another name",
+    ),
+    (
+        {"cognitoSidecar__extraVolumeMounts": '[{"name": "a", "mountPath": "/etc/cognito-sidecar/"}]'},
+        "cognitoSidecar.extraVolumeMounts: /etc/cognito-sidecar is mounted already, by the chart: mount a at another",
+    ),
 ]
 
 APPLICATION = [
@@ -113,6 +166,15 @@ APPLICATION = [
         {"autoscaling": '{"enabled": true, "minReplicas": 5, "maxReplicas": 4}'},
         "autoscaling.minReplicas: 5 is more than maxReplicas, 4",
     ),
+    (
+        {"config__token_cache": f'{{"url": {{"file": "{_SECRETS}/cache_url"}}}}'},
+        "networkPolicy.tokenCachePorts: the port in config.token_cache.url is not in the values",
+    ),
+    (
+        {"networkPolicy__tokenCacheTo": '[{"podSelector": {}}]'},
+        "networkPolicy.tokenCacheTo: it is for config.token_cache, and there is none",
+    ),
+    ({"networkPolicy__tokenCachePorts": "[6379]"}, "networkPolicy.tokenCachePorts: it is for config.token_cache"),
     ({f"{_ORDERS}__listen": '"0.0.0.0:0"'}, "config.upstreams.orders.listen: callers have to know the port"),
     ({"config__admin__listen": '"0.0.0.0:0"'}, "config.admin.listen: probes and Prometheus have to know the port"),
     (
@@ -232,8 +294,54 @@ async def test_what_is_said_is_right() -> None:
         assert await rendered(case)
 
 
+@pytest.mark.parametrize("case", ["smallest", "legacy-app"])
+@pytest.mark.parametrize(
+    ("listen", "prefix", "told"),
+    [
+        ("0.0.0.0:8080", "/", True),
+        ("0.0.0.0:8080", None, True),
+        ("0.0.0.0:8080", "/billing", False),
+        ("0.0.0.0:8081", "/", False),
+    ],
+)
+async def test_two_upstreams_in_one_place_are_told(case: str, listen: str, prefix: str | None, *, told: bool) -> None:
+    at = "" if case == "smallest" else "cognitoSidecar."
+    values = yaml.safe_load(CASES["smallest"].values[0].read_text(encoding="utf-8"))
+    other = {**values["config"]["upstreams"]["orders"], "listen": listen}
+    if prefix is not None:
+        other["prefix"] = prefix
+    settings = {
+        "config__upstreams__other": json.dumps(other),
+        "config__upstreams__orders__listen": '"0.0.0.0:8080"',
+        "config__allow_remote_clients": "true",
+    }
+    mistaken = CASES[case].having(**{at.replace(".", "__") + name: value for name, value in settings.items()})
+    line = f"{at}config.upstreams.other.prefix: {at}config.upstreams.orders has the same listen and prefix: give one of"
+    if told:
+        assert line in await refusal(mistaken)
+    else:
+        assert await rendered(mistaken)
+
+
+async def test_what_is_no_secret_may_stand_in_the_values() -> None:
+    # Nor is a path with an @ a password, nor one on this machine a way over the network.
+    case = CASES["smallest"].having(
+        config__upstreams__orders__auth__extra_params='{"aws_client_metadata": "{}", "resource": "orders"}',
+        config__upstreams__orders__headers='{"set": {"X-Tenant": "007", "X-Token-Type": "access"}}',
+        config__upstreams__orders__url='"https://orders.test/@me"',
+        config__token_cache='{"url": "rediss://cache.test", "username": "sidecar"}',
+    )
+    assert await rendered(case)
+    for url in ("http://localhost:8000", "http://127.1.2.3", "http://[::1]:8000"):
+        assert await rendered(CASES["legacy-app"].having(**{f"{_SIDECAR}__url": json.dumps(url)}))
+    for insecure, url in (("true", "http://orders.test"), ("false", "https://orders.test")):
+        settings = {f"{_SIDECAR}__url": json.dumps(url), f"{_SIDECAR}__allow_insecure": insecure}
+        assert await rendered(CASES["legacy-app"].having(**settings))
+
+
 async def test_a_socket_mount_without_a_socket_is_a_mistake() -> None:
-    said = await refusal(CASES["cronjob"].having(**{f"{_SIDECAR}__listen": '"127.0.0.1:8080"'}))
+    on_a_port = {f"{_SIDECAR}__listen": '"127.0.0.1:8080"', f"{_SIDECAR}__allow_peers__uids": "[]"}
+    said = await refusal(CASES["cronjob"].having(**on_a_port))
     assert "cognitoSidecar.config.upstreams: cognito-sidecar.socketMount is for listeners on unix sockets" in said
 
 

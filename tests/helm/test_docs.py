@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 import textwrap
 from pathlib import Path
 
@@ -10,7 +13,8 @@ import pytest
 import yaml
 
 from tests.documents import blocks
-from tests.helm.rig import APPLICATION, CASES, CONSUMER, LIBRARY, ROOT, documents, template
+from tests.helm.rig import APPLICATION, CASES, CONSUMER, LIBRARY, ROOT, documents, template, tool
+from tests.processes import run_program
 
 PAGE = ROOT / "docs" / "kubernetes.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -36,7 +40,7 @@ def test_the_first_ten_minutes_quote_everything_that_the_app_adds() -> None:
     lines = [
         line
         for path in chart.rglob("*.yaml")
-        if "charts" not in path.parts
+        if "charts" not in path.relative_to(chart).parts
         for line in path.read_text(encoding="utf-8").splitlines()
         if "cognito-sidecar." in line or "cognitoSidecar" in line
     ]
@@ -60,6 +64,26 @@ async def test_values_render_on_top_of_the_example(block: str, tmp_path: Path) -
     ran = await template("helm4", case._replace(values=(file,)))
     assert ran.code == 0, ran.stderr.decode()
     assert documents(ran.stdout.decode())
+
+
+async def test_what_is_rendered_can_be_checked_without_a_cluster(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(TEXT, "sh") if "annotate --local" in block)
+    chart = tmp_path / "legacy-app"
+    shutil.copytree(CASES["legacy-app"].path, chart)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, path in (("helm", tool("helm4")), ("kubectl", tool("kubectl"))):
+        (programs / name).symlink_to(path)
+    env = {"PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    ran = await run_program("sh", "-c", f"set -e; cd '{chart}'\n{block}", env=env)
+    assert (ran.code, ran.stderr.decode()) == (0, "")
+    assert ran.stdout.decode().startswith("orders: 127.0.0.1:8080/ -> https://abc123.")
+    # And it says what no template does.
+    values = (chart / "values.yaml").read_text(encoding="utf-8")
+    (chart / "values.yaml").write_text(values + "        allow: [{paths: ['/a**b']}]\n", encoding="utf-8")
+    ran = await run_program("sh", "-c", f"cd '{chart}'\n{block}", env=env)
+    assert ran.code == 2
+    assert "upstreams.orders.allow[0].paths[0]" in ran.stderr.decode()
 
 
 def test_there_are_such_values() -> None:

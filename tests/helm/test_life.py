@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from proxy.emulator import Emulator
 from tests.helm import rig
@@ -17,6 +18,7 @@ from tests.processes import Finished, Program, free_port, run_command
 
 ORDERS = "cognitoSidecar__config__upstreams__orders"
 SECRETS = "/var/run/secrets/cognito-sidecar"
+SOCKETS = "/run/cognito-sidecar"
 
 
 def _mount(folder: Path, values: dict[str, str]) -> None:
@@ -31,27 +33,34 @@ def _mount(folder: Path, values: dict[str, str]) -> None:
     (folder / "..data_tmp").rename(folder / "..data")
 
 
-def _settings(emulator: Emulator) -> dict[str, Any]:
+def _settings(emulator: Emulator, admin: Any) -> dict[str, Any]:
     return {
         f"{ORDERS}__listen": f"127.0.0.1:{free_port()}",
         f"{ORDERS}__url": emulator.gateway_url("rest"),
         f"{ORDERS}__auth__token_url": emulator.token_url,
         f"{ORDERS}__auth__scopes": list(emulator.settings.scopes),
-        "cognitoSidecar__config__admin": {"listen": f"127.0.0.1:{free_port()}"},
+        "cognitoSidecar__config__admin": {"listen": admin or f"127.0.0.1:{free_port()}"},
     }
 
 
-async def test_it_starts_serves_takes_a_new_secret_and_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "admin",
+    [None, f"unix:{SOCKETS}/admin.sock", {"unix": f"{SOCKETS}/admin.sock", "mode": "0600"}],
+    ids=["port", "socket", "mapping"],
+)
+async def test_it_starts_serves_takes_a_new_secret_and_ends(admin: Any, tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     async with Emulator() as emulator, aiohttp.ClientSession() as session:
-        settings = _settings(emulator)
+        settings = _settings(emulator, admin)
         as_json = {name: json.dumps(value) for name, value in settings.items()}
         found = await rig.rendered(CASES["legacy-app"].having(**as_json))
         (pod,), (text,) = rig.pods(found), rig.configurations(found)
         container = rig.sidecar(pod)
         config_file = tmp_path / "config.yaml"
-        config_file.write_text(text.replace(SECRETS, str(secrets)))
+        assert (SOCKETS in text) is bool(admin)
+        assert (SOCKETS in rig.writable(pod)) is bool(admin)
+        config_file.write_text(text.replace(SECRETS, str(secrets)).replace(SOCKETS, str(tmp_path)))
         client = {"client_id": emulator.settings.client_id}
         _mount(secrets, {**client, "client_secret": emulator.settings.client_secrets[0]})
         env = {"COGNITO_SIDECAR_CONFIG": str(config_file)}

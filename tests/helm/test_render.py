@@ -76,6 +76,24 @@ async def test_a_team_gets_the_library_by_its_dependency(helm: Helm, tmp_path: P
     assert rig.written(await rig.rendered(Case(chart), helm=helm)) == _golden("legacy-app")
 
 
+@pytest.mark.parametrize("helm", HELMS)
+async def test_both_charts_can_be_in_one_release(helm: Helm, tmp_path: Path) -> None:
+    both = tmp_path / "shop"
+    shutil.copytree(EXAMPLES / "legacy-app", both, symlinks=False)
+    shutil.copytree(APPLICATION, both / "charts" / APPLICATION.name)
+    about = yaml.safe_load((both / "Chart.yaml").read_text(encoding="utf-8"))
+    about["dependencies"].append({"name": APPLICATION.name, "version": __version__})
+    (both / "Chart.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
+    (smallest,) = CASES["smallest"].values
+    values = yaml.safe_load((both / "values.yaml").read_text(encoding="utf-8"))
+    values[APPLICATION.name] = yaml.safe_load(smallest.read_text(encoding="utf-8"))
+    (both / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    found = await rig.rendered(Case(both), helm=helm)
+    names = [(one["kind"], one["metadata"]["name"]) for one in found]
+    assert len(rig.configurations(found)) == 2
+    assert sorted(set(names)) == sorted(names)
+
+
 @pytest.mark.parametrize("chart", [LIBRARY, APPLICATION], ids=lambda chart: chart.name)
 def test_a_chart_is_for_this_version_of_the_program(chart: Path) -> None:
     about = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
@@ -99,11 +117,37 @@ async def test_the_image_is_of_that_version_unless_named() -> None:
 async def test_without_helm_the_container_is_the_same() -> None:
     (pod,) = rig.pods(await rig.rendered(CASES["legacy-app"]))
     for other in ("plain", "kustomize"):
-        (theirs,) = rig.pods(await rig.rendered(CASES[other]))
-        assert rig.sidecar(theirs) == rig.sidecar(pod)
-        names = {volume["name"]: volume for volume in theirs["volumes"]}
-        assert names["cognito-sidecar-secret"]["secret"]["defaultMode"] == 0o444
-        assert names.keys() == {volume["name"] for volume in pod["volumes"]}
+        for theirs in rig.pods(await rig.rendered(CASES[other])):
+            assert rig.sidecar(theirs) == rig.sidecar(pod)
+            names = {volume["name"]: volume for volume in theirs["volumes"]}
+            assert names["cognito-sidecar-secret"]["secret"]["defaultMode"] == 0o444
+            assert names.keys() == {volume["name"] for volume in pod["volumes"]}
+
+
+async def test_the_component_is_for_every_kind_of_workload_that_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "kustomize"
+    shutil.copytree(EXAMPLES / "kustomize", folder)
+    (workload,) = yaml.safe_load_all((folder / "base" / "deployment.yaml").read_text(encoding="utf-8"))
+    others = [
+        {**workload, "kind": kind, "apiVersion": version, "metadata": {**workload["metadata"], "name": kind.lower()}}
+        for kind, version in (("StatefulSet", "apps/v1"), ("DaemonSet", "apps/v1"), ("Job", "batch/v1"))
+    ]
+    unasked = {**workload, "metadata": {"name": "unasked"}}
+    (folder / "base" / "deployment.yaml").write_text(yaml.safe_dump_all([workload, *others, unasked]), encoding="utf-8")
+    found = await rig.rendered(Case(folder / "overlay"))
+    has = {
+        (one["kind"], one["metadata"]["name"]): pod["initContainers"][0]["name"] == "cognito-sidecar"
+        for one in found
+        for pod in rig.pods([one])
+    }
+    assert has == {
+        ("CronJob", "nightly-export"): True,
+        ("DaemonSet", "daemonset"): True,
+        ("Deployment", "legacy-app"): True,
+        ("Deployment", "unasked"): False,
+        ("Job", "job"): True,
+        ("StatefulSet", "statefulset"): True,
+    }
 
 
 @pytest.mark.parametrize("name", ["legacy-app", "cronjob", "consumer", "plain", "kustomize"])
@@ -160,6 +204,16 @@ async def test_the_sidecar_alone_mounts_the_secret() -> None:
 # ------------------------------------------------------------------------------------------------ the Deployment
 
 
+@pytest.mark.parametrize("listen", ["unix:/run/cognito-sidecar/a.sock", {"unix": "/run/cognito-sidecar/a.sock"}])
+async def test_an_admin_socket_has_a_place_and_is_asked_within_the_container(listen: Any) -> None:
+    found = await rig.rendered(CASES["smallest"].having(config__admin=json.dumps({"listen": listen})))
+    (pod,) = rig.pods(found)  # and none of `helm test`, which would be another
+    assert rig.writable(pod) == {"/run/cognito-sidecar"}
+    container = rig.sidecar(pod)
+    assert all("exec" in container[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness"))
+    assert [port["name"] for port in container["ports"]] == ["http-8080"]
+
+
 async def test_autoscaling_leaves_replicas_alone() -> None:
     for enabled in ("true", "false"):
         found = await rig.rendered(CASES["smallest"].having(autoscaling__enabled=enabled))
@@ -186,7 +240,6 @@ async def test_a_pod_has_the_time_that_its_end_takes(shutdown: str, seconds: int
         ("rediss://[2001:db8::1]:6380", [6380]),
         ("rediss+cluster://cache.example:7000", [7000]),
         ("redis+sentinel://a.example:5000,b.example/mymaster", [5000, 26379, 6379]),
-        ({"file": "/var/run/secrets/cognito-sidecar/cache_url"}, [6379]),
         ("unix:///run/cache.sock", None),
     ],
 )
@@ -195,6 +248,47 @@ async def test_the_engine_of_the_token_cache_may_be_reached(url: Any, ports: lis
     (policy,) = (one for one in await rig.rendered(case) if one["kind"] == "NetworkPolicy")
     rules = [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["egress"]]
     assert rules == [[53, 53], [443], *([] if ports is None else [ports])]
+
+
+@pytest.mark.parametrize(
+    "url", [{"file": "/var/run/secrets/cognito-sidecar/cache_url"}, "redis+sentinel://a.example/mymaster"]
+)
+async def test_the_engine_s_ports_can_be_named(url: Any) -> None:
+    case = CASES["smallest"].having(
+        config__token_cache=json.dumps({"url": url}),
+        networkPolicy__tokenCachePorts="[26380, 6380]",
+        networkPolicy__tokenCacheTo='[{"ipBlock": {"cidr": "192.0.2.0/24"}}]',
+    )
+    (policy,) = (one for one in await rig.rendered(case) if one["kind"] == "NetworkPolicy")
+    peers = [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
+    assert policy["spec"]["egress"][2:] == [{"ports": [{"port": 26380}, {"port": 6380}], "to": peers}]
+
+
+async def test_helm_test_asks_the_pods_that_are_not_ready() -> None:
+    found = await rig.rendered(CASES["smallest"])
+    (test,) = (one for one in found if one["kind"] == "Pod")
+    (deployment,) = (one for one in found if one["kind"] == "Deployment")
+    service, own = sorted((one for one in found if one["kind"] == "Service"), key=rig.of_helm_test, reverse=True)
+    assert rig.of_helm_test(service)
+    spec = service["spec"]
+    assert spec["publishNotReadyAddresses"] is True
+    assert spec["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    (port,) = spec["ports"]
+    assert test["spec"]["containers"][0]["args"][-1] == f"{service['metadata']['name']}.shop:{port['port']}"
+    # It is there first, and is neither where callers come nor what Prometheus would scrape twice.
+    weights = [int(one["metadata"]["annotations"].get("helm.sh/hook-weight", "0")) for one in (service, test)]
+    assert weights[0] < weights[1]
+    assert "publishNotReadyAddresses" not in own["spec"]
+    assert not own["spec"]["selector"].items() <= service["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("admin", ["0.0.0.0:9090", "127.0.0.1:9090"])
+async def test_a_pod_for_others_is_not_begun_anew_for_lack_of_a_token(admin: str) -> None:
+    found = await rig.rendered(CASES["smallest"].having(config__admin__listen=json.dumps(admin)))
+    container = rig.sidecar(rig.pods(found)[0])
+    asked = [json.dumps(container[f"{kind}Probe"]) for kind in ("startup", "liveness", "readiness")]
+    assert ["live" in one for one in asked] == [True, True, False]
+    assert "ready" in asked[2]
 
 
 async def test_helm_test_gets_in_whoever_else_may_read_metrics() -> None:
@@ -226,7 +320,7 @@ async def test_an_upgrade_keeps_the_selectors() -> None:
     # What selects pods can never be changed: Kubernetes refuses the upgrade.
     def selectors(found: list[rig.Document]) -> list[Any]:
         kinds = ("Deployment", "PodDisruptionBudget", "NetworkPolicy", "Service")
-        specs = {one["kind"]: one["spec"] for one in found if one["kind"] in kinds}
+        specs = {one["kind"]: one["spec"] for one in found if one["kind"] in kinds and not rig.of_helm_test(one)}
         return [specs[kind].get("selector") or specs[kind]["podSelector"] for kind in kinds]
 
     before = await rig.rendered(CASES["smallest"])
@@ -247,17 +341,46 @@ async def test_no_pod_template_changes_with_the_configuration() -> None:
     assert rig.configurations(before) != rig.configurations(after)
 
 
-async def test_the_notes_say_what_to_do() -> None:
-    case = CASES["namespace"]
+async def _notes(case: Case) -> str:
     ran = await rig.run(
         "helm4",  # Helm 3 asks a cluster even for a rehearsal
         *("install", case.release, str(case.path), "--namespace", rig.NAMESPACE),
         *(f"--values={path}" for path in case.values),
+        *(f"--set-json={name}={value}" for name, value in case.settings),
         "--dry-run=client",
     )
-    notes = ran.stdout.decode().partition("NOTES:")[2]
+    assert ran.code == 0, ran.stderr.decode()
+    return ran.stdout.decode().partition("NOTES:")[2]
+
+
+async def test_the_notes_say_what_to_do() -> None:
+    notes = await _notes(CASES["namespace"])
     assert "orders: http://orders-api-cognito-sidecar.shop:8080/\n" in notes
     assert "billing: http://orders-api-cognito-sidecar.shop:8080/billing\n" in notes
-    assert "with the header that config.require_header names" in notes
-    assert "get secret billing-cognito" in notes
-    assert "helm --namespace shop test orders-api" in notes
+    assert "Callers need no credentials but the header X-Sidecar-Key. From the pods" in notes
+    assert '  curl --header "X-Sidecar-Key: $KEY"' in notes
+    assert "$KEY is the key caller_key of the Secret orders-callers:\n" in notes
+    assert """'go-template={{index .data "caller_key" | base64decode}}'\n""" in notes
+    assert "without the key caller_key in it" in notes
+    assert "without the keys client_id, client_secret in it" in notes
+    assert "describe secret billing-cognito" in notes
+    assert (
+        "helm --namespace shop test orders-api ||\n  kubectl --namespace shop logs orders-api-cognito-sidecar-ready"
+        in notes
+    )
+    assert "In no volume of this chart" not in notes
+
+
+async def test_the_notes_speak_of_what_there_is() -> None:
+    notes = await _notes(
+        CASES["smallest"].having(
+            config__admin__listen='"unix:/run/cognito-sidecar/admin.sock"',
+            config__upstreams__orders__tls='{"cert_file": "/vault/secrets/tls.pem"}',
+        )
+    )
+    assert "Callers need no credentials. From the pods that" in notes
+    assert "403" not in notes
+    assert "without the key client_secret in it" in notes
+    assert "for the image or an injector to bring:\n  /vault/secrets/tls.pem\n" in notes
+    assert "exec deployment/cognito-sidecar -- cognito-sidecar healthcheck --ready" in notes
+    assert "helm --namespace" not in notes  # which would find nothing to run

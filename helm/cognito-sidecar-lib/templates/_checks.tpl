@@ -1,6 +1,7 @@
 {{/*
 Mistakes that lie between values, which no schema sees. Each is a line with the path of the value and what to do, and all
-come at once. What is wrong within `config` alone is said by the sidecar itself (`cognito-sidecar check`).
+come at once. Of what is wrong within `config` alone, _certain.tpl has what is sure and cheap to see; the sidecar itself
+says all of it (`cognito-sidecar check`).
 */}}
 
 {{/* Fails with everything that is wrong. It takes a scope. The chart cognito-sidecar adds checks, and fails by itself. */}}
@@ -24,14 +25,9 @@ come at once. What is wrong within `config` alone is said by the sidecar itself 
 {{- include "cognito-sidecar.problems.place" . }}
 {{- include "cognito-sidecar.problems.sources" . }}
 {{- include "cognito-sidecar.problems.listeners" . }}
-{{- range $name, $upstream := .values.config.upstreams }}
-{{- include "cognito-sidecar.problems.literals" (dict "path" (printf "%s.upstreams.%s" $config $name) "upstream" $upstream) }}
-{{- end }}
-{{- with .values.config.require_header }}
-{{- if kindIs "string" .value }}
-{{ $config }}.require_header.value: whoever reads the ConfigMap would read it: put it into the Secret that existingSecret names, and write {file: {{ include "cognito-sidecar.secretsDirectory" . }}/KEY}
-{{- end }}
-{{- end }}
+{{- include "cognito-sidecar.problems.volumes" . }}
+{{- include "cognito-sidecar.problems.certain" . }}
+{{- include "cognito-sidecar.problems.literals" . }}
 {{- end -}}
 
 {{/* A quantity as a number: 128Mi, 20m, 1. */}}
@@ -120,6 +116,9 @@ come at once. What is wrong within `config` alone is said by the sidecar itself 
 {{- $mounted := list (include "cognito-sidecar.socketDirectory" .) -}}
 {{- range .values.extraVolumeMounts }}{{ $mounted = append $mounted (trimSuffix "/" .mountPath) }}{{ end -}}
 {{- $admin := include "cognito-sidecar.admin" .values.config | fromJson -}}
+{{- if and $admin.unix (not (has (dir $admin.unix) $mounted)) }}
+{{ $scope.at }}config.admin.listen: {{ dir $admin.unix }} cannot be written to: listen on {{ first $mounted }}/{{ base $admin.unix }}, which is a directory in memory, or mount a volume there
+{{- end }}
 {{- if and (not $admin.loopback) (eq (int $admin.port) 0) }}
 {{ $scope.at }}config.admin.listen: probes and Prometheus have to know the port, and 0 is any: write 0.0.0.0:9090
 {{- end }}
@@ -131,9 +130,12 @@ come at once. What is wrong within `config` alone is said by the sidecar itself 
 {{- else if and $address.unix $address.narrow (not $scope.standalone) }}
 {{ $path }}: only the sidecar's own user could connect: write {unix: {{ $address.unix }}, mode: "0666"}, since no other container than yours mounts the directory, or {unix: …, group: the pod's fsGroup}
 {{- end }}
-{{- if and (not $address.unix) (eq (int $address.port) 0) }}
+{{- if and $address.unix (eq $address.unix $admin.unix) }}
+{{ $path }}: {{ $address.unix }} is the socket of {{ $scope.at }}config.admin.listen: give one of them another
+{{- else if $address.unix }}
+{{- else if eq (int $address.port) 0 }}
 {{ $path }}: callers have to know the port, and 0 is any: write {{ $address.host }}:8080
-{{- else if and (not $address.unix) (eq (int $address.port) (int $admin.port)) }}
+{{- else if eq (int $address.port) (int $admin.port) }}
 {{ $path }}: {{ int $address.port }} is the port of {{ $scope.at }}config.admin.listen: give one of them another
 {{- end }}
 {{- if not (or $address.loopback $scope.standalone $scope.values.config.allow_remote_clients) }}
@@ -142,23 +144,23 @@ come at once. What is wrong within `config` alone is said by the sidecar itself 
 {{- end }}
 {{- end -}}
 
-{{/* Secrets that stand in the values themselves, and so would in the ConfigMap. */}}
-{{- define "cognito-sidecar.problems.literals" -}}
-{{- $path := .path -}}
-{{- $fix := printf "put it into the Secret that existingSecret names, and write {file: %s/KEY}" (include "cognito-sidecar.secretsDirectory" .) -}}
-{{- $secret := .upstream.auth.client_secret -}}
-{{- range $one := ternary $secret (list $secret) (kindIs "slice" $secret) }}
-{{- if kindIs "string" $one }}
-{{ $path }}.auth.client_secret: whoever reads the ConfigMap would read it: {{ $fix }}
+{{/* Volumes and mounts that somebody adds, beside the chart's own: Kubernetes refuses a name or a path that is there twice. */}}
+{{- define "cognito-sidecar.problems.volumes" -}}
+{{- $at := .at -}}
+{{- $mounts := include "cognito-sidecar.mounts" .values | fromJson -}}
+{{- $names := keys $mounts -}}
+{{- range .values.extraVolumes }}
+{{- if has .name $names }}
+{{ $at }}extraVolumes: there is a volume {{ .name }} already{{ if hasKey $mounts .name }}, the chart's own{{ end }}: give this one another name
 {{- end }}
+{{- $names = append $names .name }}
 {{- end }}
-{{- $egress := .upstream.egress_proxy }}
-{{- if and (kindIs "string" $egress) (contains "@" (toString $egress)) }}
-{{ $path }}.egress_proxy: whoever reads the ConfigMap would read the password: {{ $fix }}
+{{- $paths := values $mounts -}}
+{{- range .values.extraVolumeMounts }}
+{{- $path := trimSuffix "/" .mountPath }}
+{{- if has $path $paths }}
+{{ $at }}extraVolumeMounts: {{ $path }} is mounted already{{ if has $path (values $mounts) }}, by the chart{{ end }}: mount {{ .name }} at another path
 {{- end }}
-{{- range $header, $value := dig "headers" "set" (dict) .upstream }}
-{{- if and (kindIs "string" $value) (has (lower $header) (list "authorization" "cookie" "x-api-key")) }}
-{{ $path }}.headers.set.{{ $header }}: whoever reads the ConfigMap would read it: {{ $fix }}
-{{- end }}
+{{- $paths = append $paths $path }}
 {{- end }}
 {{- end -}}

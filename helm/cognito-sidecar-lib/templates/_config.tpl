@@ -11,8 +11,15 @@ nothing is said but its path: it is the sidecar's user's alone.
 {{-   dict "unix" (trimPrefix "unix:" .) "host" "" "port" 0 "loopback" true "narrow" true | toJson -}}
 {{- else -}}
 {{-   $host := regexReplaceAll ":[0-9]+$" . "" | trimPrefix "[" | trimSuffix "]" -}}
-{{-   $loopback := or (eq $host "localhost") (eq $host "::1") (hasPrefix "127." $host) -}}
-{{-   dict "unix" "" "host" $host "port" (regexFind "[0-9]+$" . | int) "loopback" $loopback "narrow" false | toJson -}}
+{{-   $loopback := include "cognito-sidecar.loopback" $host -}}
+{{-   dict "unix" "" "host" $host "port" (regexFind "[0-9]+$" . | int) "loopback" (eq $loopback "true") "narrow" false | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether a host, without brackets, is this machine's own: "true" or "". */}}
+{{- define "cognito-sidecar.loopback" -}}
+{{- if or (eq . "localhost") (hasPrefix "127." .) (hasPrefix "::ffff:127." .) (regexMatch "^[0:]*:0*1$" .) -}}
+true
 {{- end -}}
 {{- end -}}
 
@@ -33,14 +40,37 @@ nothing is said but its path: it is the sidecar's user's alone.
 {{- dict "ports" ($ports | uniq | sortAlpha) | toJson -}}
 {{- end -}}
 
-{{/* Whether any upstream listens on a unix socket in the directory that the app can share: "true" or "". */}}
-{{- define "cognito-sidecar.sharesSocket" -}}
+{{/* Whether any listener, the admin listener too, is a unix socket in the directory that the app can share: "true" or "". */}}
+{{- define "cognito-sidecar.hasSocket" -}}
+{{- $addresses := list (include "cognito-sidecar.admin" .) -}}
 {{- range .upstreams -}}
-{{-   $address := include "cognito-sidecar.address" .listen | fromJson -}}
-{{-   if hasPrefix (printf "%s/" (include "cognito-sidecar.socketDirectory" .)) $address.unix -}}
-true
+{{-   $addresses = append $addresses (include "cognito-sidecar.address" .listen) -}}
+{{- end -}}
+{{- $found := "" -}}
+{{- range $addresses -}}
+{{-   if hasPrefix (printf "%s/" (include "cognito-sidecar.socketDirectory" .)) (fromJson .).unix -}}
+{{-     $found = "true" -}}
 {{-   end -}}
 {{- end -}}
+{{- $found -}}
+{{- end -}}
+
+{{/* The chart's own volumes and where its container mounts them, from the values: {name: path}. */}}
+{{- define "cognito-sidecar.mounts" -}}
+{{- $mounts := dict "cognito-sidecar-config" "/etc/cognito-sidecar" -}}
+{{- if .existingSecret -}}
+{{-   $_ := set $mounts "cognito-sidecar-secret" (include "cognito-sidecar.secretsDirectory" .) -}}
+{{- end -}}
+{{- range $name, $_ := .existingSecrets -}}
+{{-   $_ := set $mounts (printf "cognito-sidecar-secret-%s" $name) (printf "%s/%s" (include "cognito-sidecar.secretsDirectory" $) $name) -}}
+{{- end -}}
+{{- range $name, $_ := .caBundles -}}
+{{-   $_ := set $mounts (printf "cognito-sidecar-ca-%s" $name) (printf "%s/%s" (include "cognito-sidecar.caDirectory" $) $name) -}}
+{{- end -}}
+{{- if include "cognito-sidecar.hasSocket" .config -}}
+{{-   $_ := set $mounts "cognito-sidecar-socket" (include "cognito-sidecar.socketDirectory" .) -}}
+{{- end -}}
+{{- $mounts | toJson -}}
 {{- end -}}
 
 {{/*

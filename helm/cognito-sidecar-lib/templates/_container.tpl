@@ -37,7 +37,8 @@ reaches a native sidecar when the app has gone.
       containerPort: {{ int $admin.port }}
     {{- end }}
   {{- end }}
-  {{- include "cognito-sidecar.probe" (list "startup" "/startupz" $values.probes.startup $admin.loopback) }}
+  {{- /* A pod that is nothing but the sidecar holds up nobody at its start: tokens are for its readiness to tell. */}}
+  {{- include "cognito-sidecar.probe" (list "startup" (ternary "/livez" "/startupz" $scope.standalone) $values.probes.startup $admin.loopback) }}
   {{- include "cognito-sidecar.probe" (list "liveness" "/livez" $values.probes.liveness $admin.loopback) }}
   {{- include "cognito-sidecar.probe" (list "readiness" "/readyz" $values.probes.readiness $admin.loopback) }}
   {{- with $values.resources }}
@@ -47,27 +48,12 @@ reaches a native sidecar when the app has gone.
   securityContext:
     {{- toYaml $values.securityContext | nindent 4 }}
   volumeMounts:
-    - name: cognito-sidecar-config
-      mountPath: /etc/cognito-sidecar
+    {{- range $name, $path := include "cognito-sidecar.mounts" $values | fromJson }}
+    - name: {{ $name }}
+      mountPath: {{ $path }}
+      {{- if ne $name "cognito-sidecar-socket" }}
       readOnly: true
-    {{- if $values.existingSecret }}
-    - name: cognito-sidecar-secret
-      mountPath: {{ include "cognito-sidecar.secretsDirectory" . }}
-      readOnly: true
-    {{- end }}
-    {{- range $name, $_ := $values.existingSecrets }}
-    - name: cognito-sidecar-secret-{{ $name }}
-      mountPath: {{ include "cognito-sidecar.secretsDirectory" $ }}/{{ $name }}
-      readOnly: true
-    {{- end }}
-    {{- range $name, $_ := $values.caBundles }}
-    - name: cognito-sidecar-ca-{{ $name }}
-      mountPath: {{ include "cognito-sidecar.caDirectory" $ }}/{{ $name }}
-      readOnly: true
-    {{- end }}
-    {{- if include "cognito-sidecar.sharesSocket" $values.config }}
-    - name: cognito-sidecar-socket
-      mountPath: {{ include "cognito-sidecar.socketDirectory" . }}
+      {{- end }}
     {{- end }}
     {{- with $values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
@@ -87,13 +73,12 @@ One probe, from a list of its name, path, values and whether the admin listener 
 pod's address, which a listener on loopback does not hear; there the probe runs `healthcheck` in the container.
 */}}
 {{- define "cognito-sidecar.probe" -}}
-{{- $name := index . 0 -}}
 {{- $values := index . 2 -}}
 {{- if $values.enabled }}
-  {{ $name }}Probe:
+  {{ index . 0 }}Probe:
     {{- if index . 3 }}
     exec:
-      command: [cognito-sidecar, healthcheck, --{{ get (dict "startup" "startup" "liveness" "live" "readiness" "ready") $name }}]
+      command: [cognito-sidecar, healthcheck, --{{ index . 1 | trimPrefix "/" | trimSuffix "z" }}]
     {{- else }}
     httpGet:
       path: {{ index . 1 }}

@@ -26,7 +26,7 @@ subPath ever gets a new value.
     secretName: {{ $bundle.secret }}
   {{- end }}
 {{- end }}
-{{- if include "cognito-sidecar.sharesSocket" $values.config }}
+{{- if include "cognito-sidecar.hasSocket" $values.config }}
 - name: cognito-sidecar-socket
   emptyDir:
     # In memory: a socket needs no disk, and a pod with a directory on one is not moved by the cluster autoscaler.
@@ -55,7 +55,7 @@ subPath ever gets a new value.
 {{/* For the `volumeMounts` of your app's container: the directory of unix sockets that the sidecar listens on. */}}
 {{- define "cognito-sidecar.socketMount" -}}
 {{- $scope := include "cognito-sidecar.scope" . | fromJson -}}
-{{- if not (include "cognito-sidecar.sharesSocket" $scope.values.config) -}}
+{{- if not (include "cognito-sidecar.hasSocket" $scope.values.config) -}}
 {{-   include "cognito-sidecar.fail" (printf "%sconfig.upstreams: cognito-sidecar.socketMount is for listeners on unix sockets, and there is none: write `listen: {unix: %s/NAME.sock, mode: \"0666\"}`" $scope.at (include "cognito-sidecar.socketDirectory" .)) -}}
 {{- end -}}
 - name: cognito-sidecar-socket

@@ -24,11 +24,11 @@ What the templates work on, as JSON. Each public template takes one of
 {{- $named := ternary "cognito-sidecar" (kebabcase $as) (eq $as "cognitoSidecar") -}}
 {{- $name := printf "%s-%s" ($root.Release.Name | trunc (int (sub 62 (len $named))) | trimSuffix "-") $named -}}
 {{- if $standalone -}}
-{{-   $name = .name -}}
+{{- /* Another name than the library's in the same release. */ -}}
+{{-   $name = printf "%s-config" .name -}}
 {{- end -}}
 {{- dict
       "values" $values
-      "name" $name
       "configMap" ($values.configMapName | default $name)
       "standalone" $standalone
       "at" (ternary "" (printf "%s." $as) $standalone)

@@ -21,6 +21,10 @@ app.kubernetes.io/name: cognito-sidecar-test
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{- define "cognito-sidecar.testName" -}}
+{{ include "cognito-sidecar.fullname" . | trunc 57 | trimSuffix "-" }}-ready
+{{- end -}}
+
 {{- define "cognito-sidecar.labels" -}}
 {{ include "cognito-sidecar.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}

@@ -59,10 +59,10 @@ podSecurityContext.runAsUser: 0 is root, and runAsNonRoot keeps the pods from st
 {{- if and (eq (.Values.strategy.type | default "RollingUpdate") "Recreate") .Values.strategy.rollingUpdate }}
 strategy.rollingUpdate: it is for the type RollingUpdate, and the type is Recreate: set it to null
 {{- end }}
-{{- $volumes := list -}}
+{{- $volumes := include "cognito-sidecar.mounts" .Values | fromJson | keys -}}
 {{- range .Values.extraVolumes }}{{ $volumes = append $volumes .name }}{{ end -}}
 {{- range .Values.extraVolumeMounts }}
-{{- if not (or (has .name $volumes) (hasPrefix "cognito-sidecar-" .name)) }}
+{{- if not (has .name $volumes) }}
 extraVolumeMounts: there is no volume {{ .name }}: add it to extraVolumes
 {{- end }}
 {{- end }}
@@ -88,6 +88,15 @@ networkPolicy.egressPorts: the upstream {{ $name }} needs port {{ . }}: add it
 {{- if not (has $port $open) }}
 networkPolicy.egressPorts: {{ .name }} of extraEnv needs port {{ $port }}: add it
 {{- end }}
+{{- end }}
+{{- end }}
+{{- $cache := .Values.config.token_cache | default dict }}
+{{- if and $policy.enabled (kindIs "map" $cache.url) (not $policy.tokenCachePorts) }}
+networkPolicy.tokenCachePorts: the port in config.token_cache.url is not in the values, so the pods would not reach the engine: name it, such as [6379]
+{{- end }}
+{{- range $key := list "tokenCacheTo" "tokenCachePorts" }}
+{{- if and (get $policy $key) (not $cache) }}
+networkPolicy.{{ $key }}: it is for config.token_cache, and there is none: leave it out
 {{- end }}
 {{- end }}
 {{- if not .Values.config.allow_remote_clients }}
@@ -135,4 +144,28 @@ terminationGracePeriodSeconds: config.shutdown needs {{ $needed }} s (delay, gra
 {{-   end -}}
 {{- end -}}
 {{- $ports | uniq | join " " -}}
+{{- end -}}
+
+{{/*
+The ports of the token cache's engine, from the values: {"ports": [6379]}; none where it is not reached by a port, and
+where nobody has said which.
+*/}}
+{{- define "cognito-sidecar.portsOfTokenCache" -}}
+{{- $ports := list -}}
+{{- with .config.token_cache -}}
+{{-   $url := kindIs "string" .url | ternary .url "" | toString -}}
+{{-   if $.networkPolicy.tokenCachePorts -}}
+{{-     range $.networkPolicy.tokenCachePorts -}}{{- $ports = append $ports (int .) -}}{{- end -}}
+{{-   else if and $url (not (hasPrefix "unix:" $url)) -}}
+{{-     range regexFindAll ":[0-9]+(/|,|$)" $url -1 -}}
+{{-       $ports = append $ports (regexFind "[0-9]+" . | int) -}}
+{{-     end -}}
+{{-     if contains "+sentinel" $url -}}
+{{-       $ports = concat $ports (list 26379 6379) -}}
+{{-     else if not $ports -}}
+{{-       $ports = list 6379 -}}
+{{-     end -}}
+{{-   end -}}
+{{- end -}}
+{{- dict "ports" ($ports | uniq) | toJson -}}
 {{- end -}}
