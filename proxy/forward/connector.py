@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import ssl
+from functools import partial
 
 from proxy.config.model import Egress, Upstream
 from proxy.egress import EgressError, connected_socket, hand_over, no_answer, open_tunnel
@@ -56,12 +57,11 @@ class Connector:
                 # Before there is a socket: what fails here would leave it open.
                 name = server_hostname(self._tls, url.host)
                 secure = TlsTransport(connection, self._tls_context(), name, self._sessions)
-            protocol = secure or connection
             if tunnel is None:
                 connected = await connected_socket(url.host, url.port)
-                await self._loop.create_connection(lambda: protocol, sock=connected)
+                await self._loop.create_connection(partial(_itself, secure or connection), sock=connected)
             else:
-                hand_over(tunnel, protocol)
+                hand_over(tunnel, secure or connection)
             if secure is not None:
                 await secure.ready
         except BaseException:
@@ -69,6 +69,9 @@ class Connector:
                 secure.abort()
             if tunnel is not None:
                 tunnel.abort()
+            # The error knows this frame and `ready` the error: in such a circle OpenSSL's many kilobytes would outlast
+            # the attempt, as the garbage collector does not know how many they are.
+            secure = None
             raise
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -108,3 +111,7 @@ class Connector:
                 return error.strerror or type(error).__name__
             case _:
                 return f"the connection failed ({type(error).__name__})"
+
+
+def _itself(protocol: asyncio.Protocol) -> asyncio.Protocol:
+    return protocol

@@ -164,7 +164,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
             return
         except (ssl.SSLError, ssl.CertificateError) as error:
             self._flush()  # The alert tells the peer why.
-            self._lost(error)
+            self._lost(error.with_traceback(None))  # That would lead back here, and keep all this from being freed.
             self._closing = True
             if self._below is not None:
                 self._below.close()
@@ -215,7 +215,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
         except ssl.SSLWantReadError:
             pass  # Part of a record, or one without content.
         except ssl.SSLError as broken:
-            error = broken
+            error = broken.with_traceback(None)  # Its frame is this one, which knows the error.
         self._flush()  # An answer to a record without content, or an alert.
         if records:
             self._protocol.data_received(records[0] if len(records) == 1 else b"".join(records))

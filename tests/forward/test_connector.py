@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import ssl
 from pathlib import Path
@@ -16,6 +17,7 @@ from proxy.errors import Refusal
 from proxy.forward import connector as module
 from proxy.forward.connection import UpstreamConnection
 from proxy.forward.connector import Connector
+from proxy.forward.secure import TlsTransport
 from tests.certificates import Authority
 from tests.forward.make import settings
 from tests.forward.rig import GET, OK, ONE_MIB, Rig, refused, sidecar, until
@@ -176,6 +178,28 @@ async def test_an_upstream_that_hangs_up_on_a_hello(authority: Authority) -> Non
 
 
 # What TLS changes for everything above it
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["nothing", "plain HTTP"])
+async def test_an_attempt_that_failed_leaves_nothing_for_the_garbage_collector(says: bytes) -> None:
+    """It would see small objects, and not the tens of kilobytes that OpenSSL has for each."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(says)
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    gc.collect()
+    gc.disable()
+    try:
+        url = Url("https", "127.0.0.1", server.sockets[0].getsockname()[1], "")
+        for _ in range(3):
+            await _why(url)
+        await until(lambda: not [one for one in gc.get_objects() if isinstance(one, TlsTransport)])
+    finally:
+        gc.enable()
+        server.close()
 
 
 async def _tunnel(rig: Rig) -> Any:
