@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from math import inf
 from typing import Final, cast
 
 from proxy.forward.body import Piece
 from proxy.forward.leftover import unread
 
+_ASK_AGAIN: Final = 300.0
+"""Seconds. Each look at a session costs some kilobytes for good: CPython's `SSLObject.session` does not free them."""
 _RECORD: Final = 16 * 1024
 """The most plain text that one TLS record holds."""
 
@@ -30,6 +33,15 @@ class TlsSessions:
         self.last: ssl.SSLSession | None = None
         self.context: ssl.SSLContext | None = None
         """The one that the session belongs to; with another it cannot be used."""
+        self._asked: ssl.SSLContext | None = None
+        self._asked_at = -inf
+
+    def wanted(self, context: ssl.SSLContext, now: float) -> bool:
+        """Whether to look, at `now` (event loop's time), at the session of a connection that resumed none."""
+        if context is self._asked and now - self._asked_at < _ASK_AGAIN:
+            return False
+        self._asked, self._asked_at = context, now
+        return True
 
     def of(self, context: ssl.SSLContext) -> ssl.SSLSession | None:
         return self.last if context is self.context else None
@@ -230,4 +242,5 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
 
     def _keep_session(self) -> None:
         """A server's tickets come before, or with, the first that it says (RFC 8446 §4.6.1)."""
-        self._sessions.keep(self._context, self._tls.session)
+        if not self._tls.session_reused and self._sessions.wanted(self._context, asyncio.get_running_loop().time()):
+            self._sessions.keep(self._context, self._tls.session)

@@ -336,3 +336,25 @@ async def test_who_cuts_while_reading_hears_no_more(authority: Authority) -> Non
         secure.data_received(far.sealed(b"first") + await far.goodbye())
         assert await above.lost is None
         assert above.events == ["made", "lost"]
+
+
+def test_sessions_are_looked_at_seldom_since_each_look_costs_memory_for_good() -> None:
+    sessions = TlsSessions()
+    first, second = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    assert sessions.wanted(first, 1000.0)
+    assert not any(sessions.wanted(first, 1000.0 + seconds) for seconds in range(300))
+    assert sessions.wanted(first, 1300.0)
+    assert sessions.wanted(second, 1301.0), "another context has other sessions"
+    assert not sessions.wanted(second, 1302.0)
+
+
+async def test_a_resumed_session_is_kept_as_it_is(authority: Authority) -> None:
+    client, server, sessions = trusting(authority), make_server(authority), TlsSessions()
+    kept = []
+    for _ in range(3):
+        async with connected(authority, client=client, server=server, sessions=sessions) as (_, above, far):
+            await far.send(far.sealed(b"word"))
+            await until(lambda: above.data == b"word")
+            await until(lambda: sessions.last)
+            kept.append(sessions.last)
+    assert kept[0] is kept[1] is kept[2]
