@@ -68,38 +68,32 @@ def test_any_cut(frames: list[bytes], places: list[int], bytewise_at_first: bool
     assert not followed.closed
 
 
-@given(streams(), st.integers(0, 1 << 20), st.lists(st.integers(0, 1 << 20), max_size=6))
-def test_the_next_end(frames: list[bytes], told_at: int, places: list[int]) -> None:
-    """From any place on, the end that is found is the first one there is."""
+def next_end(frames: list[bytes], told_at: int, places: list[int], *, whole: bool) -> int:
+    """The end that is found from `told_at` on, of a message where `whole`, else of a frame."""
     data = b"".join(frames)
-    told_at %= len(data) + 1
     followed = Frames()
     followed.follow(data[:told_at])
     at = told_at
     for piece in cut(data[told_at:], places):
-        end = followed.end(memoryview(piece))
+        end = followed.end(memoryview(piece), whole=whole)
         if end is not None:
-            assert at + end == min(end for end in ends(frames) if end >= told_at)
-            return
+            return at + end
         at += len(piece)
-    raise AssertionError("the last byte of all is the end of a frame")
+    raise AssertionError("the last byte of all is an end")
+
+
+@given(streams(), st.integers(0, 1 << 20), st.lists(st.integers(0, 1 << 20), max_size=6))
+def test_the_next_end(frames: list[bytes], told_at: int, places: list[int]) -> None:
+    """From any place on, the end that is found is the first one there is."""
+    told_at %= sum(map(len, frames)) + 1
+    assert next_end(frames, told_at, places, whole=False) == min(end for end in ends(frames) if end >= told_at)
 
 
 @given(streams(), st.integers(0, 1 << 20), st.lists(st.integers(0, 1 << 20), max_size=6))
 def test_the_next_end_of_a_message(frames: list[bytes], told_at: int, places: list[int]) -> None:
     frames = [*frames, frame(Opcode.CONT, 3)]
-    data = b"".join(frames)
-    told_at %= len(data) + 1
-    followed = Frames()
-    followed.follow(data[:told_at])
-    at = told_at
-    for piece in cut(data[told_at:], places):
-        end = followed.end(memoryview(piece), whole=True)
-        if end is not None:
-            assert at + end == min(end for end in message_ends(frames) if end >= told_at)
-            return
-        at += len(piece)
-    raise AssertionError("the last frame is the end of a message")
+    told_at %= sum(map(len, frames)) + 1
+    assert next_end(frames, told_at, places, whole=True) == min(end for end in message_ends(frames) if end >= told_at)
 
 
 NO_FRAMES = {
